@@ -1,0 +1,535 @@
+//! The org: a database, a clock that the caller drives, and `handle`.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use http::{Request, Response, StatusCode};
+use rusqlite::Connection;
+use sfbulk::Time;
+
+use crate::answer::{self, Fault};
+use crate::config::Config;
+use crate::documents::{self, Said, Wire};
+use crate::error::OrgError;
+use crate::gzip;
+use crate::ids;
+use crate::jobs::{Batch, Job, Operation, Phase};
+use crate::route::{self, Route};
+use crate::schema::{self, Schema};
+use crate::{store, work};
+
+const DAY: i64 = 86_400_000;
+/// Job documents are a few hundred bytes; whatever is larger is none.
+const DOCUMENT: usize = 64 * 1024;
+
+/// A practice org. See the crate's first page.
+#[derive(Debug)]
+pub struct Org {
+    pub(crate) db: Connection,
+    pub(crate) schema: Schema,
+    pub(crate) config: Config,
+    clock: Clock,
+    session: String,
+    sessions: u64,
+}
+
+/// The org's time in milliseconds since 1970: the caller's, set off, and never going back.
+#[derive(Debug)]
+struct Clock {
+    origin: i64,
+    last: i64,
+}
+
+impl Clock {
+    fn at(&mut self, now: Time) -> i64 {
+        let elapsed = i64::try_from(now.elapsed().as_millis()).unwrap_or(i64::MAX);
+        self.last = self.last.max(self.origin.saturating_add(elapsed).min(MOST));
+        self.last
+    }
+}
+
+/// The end of the year 9999; sums of moments and latencies stay far from overflow.
+const MOST: i64 = 253_402_300_799_999;
+
+impl Org {
+    /// A new org in memory; it is gone when dropped.
+    pub fn in_memory() -> Result<Self, OrgError> {
+        Self::in_memory_with(Config::new())
+    }
+
+    /// The same, with settings.
+    pub fn in_memory_with(config: Config) -> Result<Self, OrgError> {
+        Self::start(Connection::open_in_memory()?, config)
+    }
+
+    /// The org kept in a file; a new one if there is no such file. Only one process can have it
+    /// open.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OrgError> {
+        Self::open_with(path, Config::new())
+    }
+
+    /// The same, with settings.
+    pub fn open_with(path: impl AsRef<Path>, config: Config) -> Result<Self, OrgError> {
+        Self::start(Connection::open(path)?, config)
+    }
+
+    fn start(db: Connection, config: Config) -> Result<Self, OrgError> {
+        config.check()?;
+        let schema = store::prepare(&db)?;
+        let epoch = i64::try_from(config.epoch.as_millis()).unwrap_or(MOST).min(MOST);
+        let origin = store::clock(&db)?.unwrap_or(epoch);
+        let session = config.session.clone();
+        let clock = Clock { origin, last: origin };
+        Ok(Self { db, schema, config, clock, session, sessions: 1 })
+    }
+
+    /// The session id clients must send in `X-SFDC-Session`.
+    pub fn session(&self) -> &str {
+        &self.session
+    }
+
+    /// Ends the session, as hours of work or an administrator would: the old id is refused from now
+    /// on. Returns the new one.
+    pub fn expire_session(&mut self) -> &str {
+        self.sessions += 1;
+        self.session = format!("{}.{}", self.config.session, self.sessions);
+        &self.session
+    }
+
+    /// Answers a request at a moment of the caller's clock. The same requests at the same moments
+    /// get the same answers, byte for byte, from any org that began the same; a moment before an
+    /// earlier one counts as that.
+    pub fn handle(&mut self, now: Time, request: Request<Bytes>) -> Response<Bytes> {
+        let now = self.clock.at(now);
+        let (head, body) = request.into_parts();
+        let Some(parts) = route::parts(head.uri.path()) else {
+            let body =
+                r#"[{"message":"The requested resource does not exist","errorCode":"NOT_FOUND"}]"#;
+            return answer::typed(StatusCode::NOT_FOUND, "application/json", body.into());
+        };
+        let response = self
+            .answer(now, &head, &parts, body)
+            .unwrap_or_else(|fault| fault.response(self.wire_of_fault(&head.headers, &parts)));
+        if gzip::wanted(&head.headers) { gzip::pack(response) } else { response }
+    }
+
+    fn answer(
+        &mut self,
+        now: i64,
+        head: &http::request::Parts,
+        parts: &[&str],
+        body: Bytes,
+    ) -> Result<Response<Bytes>, Fault> {
+        let body = gzip::unpack(&head.headers, body, self.config.max_body)?;
+        self.check_session(&head.headers)?;
+        let (version, parts) = parts.split_first().unwrap_or((&"", &[]));
+        let version = route::version(version)?;
+        let route = route::route(&head.method, parts)?;
+        work::settle(self, now)?;
+        if let Route::CreateJob = route {
+            return self.create(now, version, &head.headers, &body);
+        }
+        let job = self.job(route.job().unwrap_or_default())?;
+        if job.version != version {
+            let message =
+                format!("The job was created with version {}, not {version}", job.version);
+            return Err(Fault::bad("InvalidVersion", message));
+        }
+        match route {
+            Route::CreateJob | Route::Job { .. } => {
+                self.job_info(now, &job, job.wire(), StatusCode::OK)
+            }
+            Route::UpdateJob { .. } => self.update(now, job, &head.headers, &body),
+            Route::AddBatch { .. } => self.add(now, job, &head.headers, &body),
+            Route::Batches { .. } => {
+                let batches = Batch::all(&self.db, job.n)?;
+                let facts: Vec<_> = batches.iter().map(|batch| batch.facts(now)).collect();
+                Ok(answer::control(
+                    StatusCode::OK,
+                    job.wire(),
+                    documents::batch_list(job.wire(), &facts),
+                ))
+            }
+            Route::Batch { batch, .. } => {
+                let batch = self.batch(&job, batch)?;
+                Ok(batch_info(now, &job, &batch, StatusCode::OK))
+            }
+            Route::Request { batch, .. } => {
+                let batch = self.batch(&job, batch)?;
+                Ok(answer::csv(store::request(&self.db, batch.n)?.into()))
+            }
+            Route::Result { batch, .. } => self.result(now, &job, batch),
+            Route::File { batch, file, .. } => self.file(now, &job, batch, file),
+        }
+    }
+
+    /// Which syntax a refusal has: the job's where the path names one, else the request's.
+    fn wire_of_fault(&self, headers: &HeaderMap, parts: &[&str]) -> Wire {
+        let job = parts.get(2).and_then(|id| self.job(id).ok());
+        match job {
+            Some(job) => job.wire(),
+            None if media_type(headers).as_deref() == Some("application/json") => Wire::Json,
+            None => Wire::Xml,
+        }
+    }
+
+    fn check_session(&self, headers: &HeaderMap) -> Result<(), Fault> {
+        match headers.get("x-sfdc-session") {
+            Some(sent) if sent.as_bytes() == self.session.as_bytes() => Ok(()),
+            Some(_) => Err(Fault::bad("InvalidSessionId", "Invalid session id")),
+            None => Err(Fault::bad("InvalidSessionId", "Unable to find session id")),
+        }
+    }
+
+    fn job(&self, id: &str) -> Result<Job, Fault> {
+        let found =
+            ids::number(ids::JOB, id).map(|n| Job::find(&self.db, n)).transpose()?.flatten();
+        found.ok_or_else(|| Fault::bad("InvalidJob", format!("Invalid job id: {}", brief(id))))
+    }
+
+    fn batch(&self, job: &Job, id: &str) -> Result<Batch, Fault> {
+        let number = ids::number(ids::BATCH, id);
+        let found = number.map(|n| Batch::find(&self.db, job.n, n)).transpose()?.flatten();
+        found.ok_or_else(|| Fault::bad("InvalidBatch", format!("Invalid batch id: {}", brief(id))))
+    }
+
+    fn job_info(
+        &self,
+        now: i64,
+        job: &Job,
+        wire: Wire,
+        status: StatusCode,
+    ) -> Result<Response<Bytes>, Fault> {
+        let facts = job.facts(&self.db, now)?;
+        Ok(answer::control(status, wire, documents::document(wire, "jobInfo", &facts)))
+    }
+
+    fn create(
+        &mut self,
+        now: i64,
+        version: &str,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Response<Bytes>, Fault> {
+        let wire = document_wire(headers)?;
+        let wanted = Wanted::read(&read_document(wire, body)?)?;
+        let object = self.object(&wanted.object)?;
+        let external = self.external(&wanted, &object)?;
+        let job = Job {
+            n: 0,
+            operation: wanted.operation,
+            object,
+            external,
+            serial: wanted.serial,
+            content: wanted.content,
+            version: version.to_owned(),
+            rule: wanted.rule,
+            state: "Open".into(),
+            created: now,
+            modified: now,
+        };
+        let job = job.insert(&self.db)?;
+        store::set_clock(&self.db, now)?;
+        self.job_info(now, &job, wire, StatusCode::CREATED)
+    }
+
+    /// The object a job names, as the schema spells it; a custom one is made on first use.
+    fn object(&mut self, name: &str) -> Result<String, Fault> {
+        if let Some(object) = self.schema.object(name) {
+            return Ok(object.name.clone());
+        }
+        let unknown =
+            || Fault::bad("InvalidJob", format!("Unable to find object: {}", brief(name)));
+        if !schema::is_custom_name(name) {
+            return Err(unknown());
+        }
+        store::add_object(&self.db, &mut self.schema, name)?.ok_or_else(unknown)
+    }
+
+    /// The key of an upsert, as the schema spells it; a custom one is made, and indexed, on first
+    /// use.
+    fn external(&mut self, wanted: &Wanted, object: &str) -> Result<Option<String>, Fault> {
+        let bad = |message| Err(Fault::bad("InvalidJob", message));
+        let name = match (&wanted.external, wanted.operation) {
+            (None, Operation::Upsert) => {
+                return bad(format!(
+                    "External ID was blank for {object}. An External ID must be specified for upsert."
+                ));
+            }
+            (Some(_), operation) if operation != Operation::Upsert => {
+                return bad("External ID can only be specified for upsert".into());
+            }
+            (None, _) => return Ok(None),
+            (Some(name), _) => name,
+        };
+        let field = store::ensure_field(&self.db, &mut self.schema, object, name)?;
+        match field.filter(schema::Field::is_key) {
+            Some(field) => {
+                store::index(&self.db, object, &field)?;
+                Ok(Some(field.name))
+            }
+            None => bad(format!(
+                "Field name provided, {} does not match an External ID, Salesforce Id, or indexed field for {object}",
+                brief(name)
+            )),
+        }
+    }
+
+    /// Closes or aborts a job; nothing else about it can change.
+    fn update(
+        &mut self,
+        now: i64,
+        mut job: Job,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Response<Bytes>, Fault> {
+        let wire = document_wire(headers)?;
+        let wanted = wanted_state(&job, &read_document(wire, body)?)?;
+        let refused = |message: String| Err(Fault::bad("InvalidJobState", message));
+        let was = job.state.to_ascii_lowercase();
+        match (wanted.as_str(), job.state.as_str()) {
+            ("Closed", "Open") | ("Aborted", "Open" | "Closed") => {}
+            ("Closed", "Closed") => {
+                return refused("Closing already closed Job not allowed".into());
+            }
+            ("Closed", _) => return refused(format!("Closing already {was} Job not allowed")),
+            ("Aborted", _) => return refused(format!("Aborting already {was} Job not allowed")),
+            (other, _) => return refused(format!("Invalid job state: {}", brief(other))),
+        }
+        let change = self.db.unchecked_transaction()?;
+        if wanted == "Aborted" {
+            Batch::forget_queued(&change, job.n, now)?;
+        }
+        job.set_state(&change, &wanted, now)?;
+        store::set_clock(&change, now)?;
+        change.commit()?;
+        let answers_json = wire == Wire::Json || job.wire() == Wire::Json;
+        self.job_info(now, &job, if answers_json { Wire::Json } else { Wire::Xml }, StatusCode::OK)
+    }
+
+    fn add(
+        &mut self,
+        now: i64,
+        mut job: Job,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Response<Bytes>, Fault> {
+        check_batch_type(headers)?;
+        if job.state != "Open" {
+            let message = format!("Job already {}", job.state.to_ascii_lowercase());
+            return Err(Fault::bad("InvalidJobState", message));
+        }
+        if now - job.created > DAY {
+            return Err(Fault::bad("InvalidJobState", "Job has been open for more than 24 hours"));
+        }
+        if body.trim_ascii().is_empty() {
+            return Err(Fault::bad("ClientInputError", "Unable to find any data to create batch"));
+        }
+        if Batch::added_since(&self.db, now - DAY)? >= self.config.daily_batches {
+            return Err(Fault::bad("ExceededQuota", "ApiBatchItems Limit exceeded."));
+        }
+        let latency = i64::try_from(self.config.latency.as_millis()).unwrap_or(MOST).min(MOST);
+        let change = self.db.unchecked_transaction()?;
+        let batch = Batch::insert(&change, &job, body, now, latency)?;
+        job.touch(&change, now)?;
+        store::set_clock(&change, now)?;
+        change.commit()?;
+        // Even without latency the answer is `Queued`: nothing is looked at before the next request.
+        let mut response = batch_info(now.min(batch.ends - 1), &job, &batch, StatusCode::CREATED);
+        let path = format!("/services/async/{}/job/{}/batch/{}", job.version, job.id(), batch.id());
+        if let Ok(path) = HeaderValue::try_from(path) {
+            response.headers_mut().insert(LOCATION, path);
+        }
+        Ok(response)
+    }
+
+    /// The result of a batch: outcomes for records, a list of files for a query.
+    fn result(&self, now: i64, job: &Job, batch: &str) -> Result<Response<Bytes>, Fault> {
+        let batch = self.done(now, job, batch)?;
+        let files = store::files(&self.db, batch.n)?;
+        if job.operation.is_query() {
+            let files: Vec<String> = files.iter().map(|n| ids::short(ids::RESULT, *n)).collect();
+            let body = documents::result_list(job.wire(), &files);
+            return Ok(answer::control(StatusCode::OK, job.wire(), body));
+        }
+        match files.first() {
+            Some(file) => Ok(answer::csv(store::file(&self.db, *file)?.into())),
+            None => Err(Fault::bad("InvalidBatch", "Records not processed")),
+        }
+    }
+
+    /// One file of a query's result.
+    fn file(&self, now: i64, job: &Job, batch: &str, file: &str) -> Result<Response<Bytes>, Fault> {
+        let batch = self.done(now, job, batch)?;
+        let number = ids::number(ids::RESULT, file);
+        match number.filter(|_| job.operation.is_query()) {
+            Some(n) if store::files(&self.db, batch.n)?.contains(&n) => {
+                Ok(answer::csv(store::file(&self.db, n)?.into()))
+            }
+            _ => Err(Fault::bad("InvalidBatch", format!("Invalid result id: {}", brief(file)))),
+        }
+    }
+
+    /// A batch whose result can be fetched.
+    fn done(&self, now: i64, job: &Job, batch: &str) -> Result<Batch, Fault> {
+        let batch = self.batch(job, batch)?;
+        match batch.phase(now) {
+            Phase::Completed => Ok(batch),
+            Phase::Failed if batch.processed > 0 => Ok(batch),
+            Phase::Queued | Phase::InProgress => {
+                Err(Fault::bad("InvalidBatch", "Batch not completed"))
+            }
+            Phase::Failed | Phase::NotProcessed => {
+                Err(Fault::bad("InvalidBatch", "Records not processed"))
+            }
+        }
+    }
+}
+
+fn batch_info(now: i64, job: &Job, batch: &Batch, status: StatusCode) -> Response<Bytes> {
+    let document = documents::document(job.wire(), "batchInfo", &batch.facts(now));
+    answer::control(status, job.wire(), document)
+}
+
+/// What a create document asks for.
+struct Wanted {
+    operation: Operation,
+    object: String,
+    external: Option<String>,
+    serial: bool,
+    content: String,
+    rule: Option<String>,
+}
+
+impl Wanted {
+    fn read(said: &Said) -> Result<Self, Fault> {
+        let bad = |message: String| Fault::bad("InvalidJob", message);
+        let (mut operation, mut object, mut content) = (None, None, "XML".to_owned());
+        let (mut external, mut rule, mut serial) = (None, None, false);
+        for (name, text) in said {
+            match name.as_str() {
+                "operation" => {
+                    let known = Operation::read(text);
+                    operation =
+                        Some(known.ok_or_else(|| {
+                            bad(format!("Unsupported operation: {}", brief(text)))
+                        })?);
+                }
+                "object" => object = Some(text.clone()),
+                "externalIdFieldName" => external = Some(text.clone()),
+                "concurrencyMode" => {
+                    // The ordinals are what one widely used client sends.
+                    serial = match text.as_str() {
+                        "Parallel" | "0" => false,
+                        "Serial" | "1" => true,
+                        _ => {
+                            return Err(bad(format!(
+                                "Unsupported concurrencyMode: {}",
+                                brief(text)
+                            )));
+                        }
+                    };
+                }
+                "contentType" => content.clone_from(text),
+                "assignmentRuleId" => rule = Some(text.clone()),
+                "fastPathEnabled" => {}
+                other => return Err(bad(format!("{} cannot be specified", capital(other)))),
+            }
+        }
+        check_content(&content)?;
+        Ok(Self {
+            operation: operation.ok_or_else(|| bad("Operation must be specified".into()))?,
+            object: object.ok_or_else(|| bad("Object must be specified".into()))?,
+            external,
+            serial,
+            content,
+            rule,
+        })
+    }
+}
+
+/// The org reads CSV; the service's other content types are known, but refused.
+fn check_content(content: &str) -> Result<(), Fault> {
+    match content {
+        "CSV" => Ok(()),
+        "XML" | "JSON" | "ZIP_CSV" | "ZIP_XML" | "ZIP_JSON" => Err(Fault::bad(
+            "FeatureNotEnabled",
+            format!("The practice org reads CSV; a job of contentType {content} needs a real org"),
+        )),
+        _ => Err(Fault::bad("InvalidJob", format!("Unsupported contentType: {}", brief(content)))),
+    }
+}
+
+/// The `state` of an update document, the only thing besides the id that it may hold.
+fn wanted_state(job: &Job, said: &Said) -> Result<String, Fault> {
+    let mut state = None;
+    for (name, text) in said {
+        match name.as_str() {
+            "state" => state = Some(text.clone()),
+            "id" if ids::number(ids::JOB, text) == Some(job.n) => {}
+            other => {
+                return Err(Fault::bad(
+                    "InvalidJob",
+                    format!("{} cannot be specified", capital(other)),
+                ));
+            }
+        }
+    }
+    state.ok_or_else(|| Fault::bad("InvalidJob", "State must be specified"))
+}
+
+fn read_document(wire: Wire, body: &[u8]) -> Result<Said, Fault> {
+    if body.len() > DOCUMENT {
+        return Err(Fault::bad("InvalidJob", "Unable to parse Job"));
+    }
+    documents::read(wire, body)
+}
+
+/// The syntax of a job document by its header. XML is also read under the type of records, as one
+/// of the vendor's own examples sends it.
+fn document_wire(headers: &HeaderMap) -> Result<Wire, Fault> {
+    match media_type(headers).as_deref() {
+        Some("application/json") => Ok(Wire::Json),
+        None | Some("application/xml" | "text/xml" | "text/csv") => Ok(Wire::Xml),
+        Some(_) => Err(unsupported(headers)),
+    }
+}
+
+/// The batches of a CSV job are `text/csv` in UTF-8.
+fn check_batch_type(headers: &HeaderMap) -> Result<(), Fault> {
+    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let charset = text.split(';').skip(1).find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+    });
+    let utf8 = charset.is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
+    match media_type(headers).as_deref() {
+        Some("text/csv") if utf8 => Ok(()),
+        _ => Err(unsupported(headers)),
+    }
+}
+
+fn unsupported(headers: &HeaderMap) -> Fault {
+    let sent = headers
+        .get(CONTENT_TYPE)
+        .map_or("null".into(), |value| String::from_utf8_lossy(value.as_bytes()));
+    Fault::bad("UnsupportedContentType", format!("Unsupported content type: {}", brief(&sent)))
+}
+
+/// The media type of a body, lower case and without parameters.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(CONTENT_TYPE)?.to_str().unwrap_or("?");
+    Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+}
+
+/// Names of fields in messages begin with a capital.
+fn capital(name: &str) -> String {
+    let mut chars = name.chars().take(100);
+    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+}
+
+/// What a client sent, short enough for a message, and printable in XML.
+fn brief(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(100).collect()
+}

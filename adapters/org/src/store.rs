@@ -1,0 +1,197 @@
+//! The database: tables of records, custom objects and fields, stored files, the clock.
+//!
+//! Each object has a table of its own, `r_Name`: `n`, the number its ids are made of; `deleted`, 1
+//! for a record in the recycle bin; and a column for each stored field. Names in SQL come from the
+//! schema alone, values are always bound.
+
+use std::io::Read;
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use crate::error::OrgError;
+use crate::jobs;
+use crate::schema::{self, CUSTOM_FIELDS, Field, Object, Schema};
+
+/// Makes a database ready: settings, tables, and the schema with all that was added to it.
+pub(crate) fn prepare(db: &Connection) -> Result<Schema, OrgError> {
+    // A practice org may lose the last moments at a power cut, but is never damaged by one (WAL).
+    // The lock tells a second process at once, instead of letting it give out the same ids.
+    db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    db.pragma_update(None, "synchronous", "NORMAL")?;
+    db.pragma_update(None, "cache_size", -64 * 1024)?;
+    db.set_prepared_statement_cache_capacity(64);
+    let change = db.unchecked_transaction()?;
+    change.execute_batch(jobs::TABLES)?;
+    let mut schema = Schema::built_in()?;
+    let mut customs = change.prepare("SELECT name, prefix FROM _object ORDER BY prefix")?;
+    for custom in customs.query_map((), |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))? {
+        let (name, prefix) = custom?;
+        schema.add(&name, Some(prefix));
+    }
+    let mut fields = change.prepare("SELECT object, name FROM _field ORDER BY n")?;
+    for field in
+        fields.query_map((), |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))?
+    {
+        let (object, name) = field?;
+        schema.object_mut(&object).into_iter().for_each(|object| object.add(&name));
+    }
+    for object in schema.objects() {
+        create_table(&change, object)?;
+    }
+    seed(&change)?;
+    drop((customs, fields));
+    change.commit()?;
+    Ok(schema)
+}
+
+/// The one record a new org has: its user.
+fn seed(db: &Connection) -> rusqlite::Result<()> {
+    db.execute(
+        "INSERT OR IGNORE INTO r_User (n, CreatedDate, LastModifiedDate, Username, FirstName, LastName, Email, Alias,
+             IsActive, TimeZoneSidKey, LocaleSidKey, LanguageLocaleKey, EmailEncodingKey, ProfileId)
+         VALUES (1, 0, 0, 'practice@example.com', 'Practice', 'User', 'practice@example.com', 'practice',
+             1, 'GMT', 'en_US', 'en_US', 'UTF-8', '00e000000000001AAA')",
+        (),
+    )
+    .map(drop)
+}
+
+/// Makes the table of an object, or adds the columns that it lacks (the schema file may have grown
+/// since).
+fn create_table(db: &Connection, object: &Object) -> rusqlite::Result<()> {
+    let table = object.table();
+    db.execute_batch(&format!(
+        "CREATE TABLE IF NOT EXISTS {table} (n INTEGER PRIMARY KEY, deleted INTEGER NOT NULL DEFAULT 0)"
+    ))?;
+    let mut columns =
+        db.prepare(&format!("SELECT name FROM pragma_table_info('r_{}')", object.name))?;
+    let columns: Vec<String> =
+        columns.query_map((), |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for field in object.fields.iter().filter(|field| field.is_stored()) {
+        if !columns.contains(&field.name) {
+            add_column(db, object, field)?;
+        }
+        if field.unique || field.lookup {
+            index(db, &object.name, field)?;
+        }
+    }
+    Ok(())
+}
+
+fn add_column(db: &Connection, object: &Object, field: &Field) -> rusqlite::Result<()> {
+    let (table, column, kind) = (object.table(), field.sql(), field.kind.column_type());
+    db.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {kind}"))
+}
+
+/// Adds a custom object and returns its name; `None` if there is no prefix left for it.
+pub(crate) fn add_object(
+    db: &Connection,
+    schema: &mut Schema,
+    name: &str,
+) -> rusqlite::Result<Option<String>> {
+    let Some(object) = schema.add(name, None) else { return Ok(None) };
+    let change = db.unchecked_transaction()?;
+    change.execute("INSERT INTO _object VALUES (?, ?)", params![object.name, object.prefix])?;
+    create_table(&change, object)?;
+    change.commit()?;
+    Ok(Some(object.name.clone()))
+}
+
+/// Finds a field, or adds it if it is a custom one; `None` if there is none of that name.
+pub(crate) fn ensure_field(
+    db: &Connection,
+    schema: &mut Schema,
+    object: &str,
+    name: &str,
+) -> rusqlite::Result<Option<Field>> {
+    let Some(object) = schema.object_mut(object) else { return Ok(None) };
+    if let Some(field) = object.field(name) {
+        return Ok(Some(field.clone()));
+    }
+    if !schema::is_custom_name(name) || object.custom_fields() >= CUSTOM_FIELDS {
+        return Ok(None);
+    }
+    object.add(name);
+    let Some(field) = object.field(name) else { return Ok(None) };
+    let change = db.unchecked_transaction()?;
+    change
+        .execute("INSERT INTO _field (object, name) VALUES (?, ?)", params![object.name, name])?;
+    add_column(&change, object, field)?;
+    change.commit()?;
+    Ok(Some(field.clone()))
+}
+
+/// Makes looking records up by a field fast.
+pub(crate) fn index(db: &Connection, object: &str, field: &Field) -> rusqlite::Result<()> {
+    if !field.is_stored() {
+        return Ok(());
+    }
+    let name = &field.name;
+    db.execute_batch(&format!(
+        "CREATE INDEX IF NOT EXISTS \"x_{object}_{name}\" ON \"r_{object}\" (\"{name}\")"
+    ))
+}
+
+/// The number the next record of an object gets. Numbers are never given twice, not even when the
+/// last record was deleted for good.
+pub(crate) fn next_number(db: &Connection, object: &Object) -> rusqlite::Result<i64> {
+    let key = format!("next {}", object.name);
+    let kept: Option<i64> = meta(db, &key)?;
+    let sql = format!("SELECT ifnull(max(n), 0) + 1 FROM {}", object.table());
+    let seen: i64 = db.prepare_cached(&sql)?.query_row((), |row| row.get(0))?;
+    Ok(kept.unwrap_or(1).max(seen))
+}
+
+pub(crate) fn set_next_number(db: &Connection, object: &Object, n: i64) -> rusqlite::Result<()> {
+    set_meta(db, &format!("next {}", object.name), n)
+}
+
+/// When the org last changed; `None` in a new one.
+pub(crate) fn clock(db: &Connection) -> rusqlite::Result<Option<i64>> {
+    meta(db, "clock")
+}
+
+pub(crate) fn set_clock(db: &Connection, now: i64) -> rusqlite::Result<()> {
+    set_meta(db, "clock", now)
+}
+
+fn meta(db: &Connection, key: &str) -> rusqlite::Result<Option<i64>> {
+    let mut find = db.prepare_cached("SELECT value FROM _meta WHERE key = ?")?;
+    find.query_row([key], |row| row.get(0)).optional()
+}
+
+fn set_meta(db: &Connection, key: &str, value: i64) -> rusqlite::Result<()> {
+    let mut set = db.prepare_cached("INSERT OR REPLACE INTO _meta VALUES (?, ?)")?;
+    set.execute(params![key, value]).map(drop)
+}
+
+/// The body of a batch as it was sent.
+pub(crate) fn request(db: &Connection, batch: i64) -> rusqlite::Result<Vec<u8>> {
+    blob(db, "_request", batch)
+}
+
+/// Adds a result file to a batch.
+pub(crate) fn add_file(db: &Connection, batch: i64, body: &[u8]) -> rusqlite::Result<()> {
+    let mut insert = db.prepare_cached("INSERT INTO _file (batch, body) VALUES (?, ?)")?;
+    insert.execute(params![batch, body]).map(drop)
+}
+
+/// The result files of a batch, in order.
+pub(crate) fn files(db: &Connection, batch: i64) -> rusqlite::Result<Vec<i64>> {
+    let mut all = db.prepare_cached("SELECT n FROM _file WHERE batch = ? ORDER BY n")?;
+    all.query_map([batch], |row| row.get(0))?.collect()
+}
+
+pub(crate) fn file(db: &Connection, n: i64) -> rusqlite::Result<Vec<u8>> {
+    blob(db, "_file", n)
+}
+
+/// Reads a stored body straight into its buffer; as a column it would be copied once more.
+fn blob(db: &Connection, table: &str, row: i64) -> rusqlite::Result<Vec<u8>> {
+    let mut blob = db.blob_open("main", table, "body", row, true)?;
+    let mut body = Vec::with_capacity(blob.len());
+    blob.read_to_end(&mut body)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    Ok(body)
+}

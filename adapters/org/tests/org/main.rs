@@ -1,0 +1,10 @@
+//! The practice org asked through its front door, in virtual time.
+
+mod client;
+mod persistence;
+mod records;
+mod serving;
+mod soql;
+mod speed;
+mod walk;
+mod wire;

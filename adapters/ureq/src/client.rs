@@ -1,0 +1,327 @@
+//! The front door: loads and queries as iterators.
+//!
+//! An iterator *is* the run. Asking it for the next item turns the loop, so a slow consumer slows
+//! the load down, and dropping it stops the run where it is: nothing more is sent.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sfbulk::rows::{Batch, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows, Source};
+use sfbulk::{Ask, Error, ErrorInfo, ErrorKind, Job, Page, Session, Spec, Summary};
+
+use crate::executor::{Executor, Host};
+use crate::source::CsvSource;
+use crate::transport::Transport;
+
+type Login = dyn Fn() -> Result<Session, Error> + Send + Sync;
+
+/// Access to one org. Cheap to clone; clones share their connections.
+#[derive(Clone)]
+pub struct Client {
+    transport: Transport,
+    login: Arc<Login>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+/// The session of the environment: `SF_ACCESS_TOKEN` and `SF_ORG_INSTANCE_URL` (or
+/// `SF_INSTANCE_URL`). Fails with [`ErrorKind::Usage`] if one is missing or malformed.
+pub fn session_from_env() -> Result<Session, Error> {
+    let read = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let missing = |name: &str| {
+        Error::new(ErrorKind::Usage, format!("{name} is not set"))
+            .advise("set SF_ACCESS_TOKEN and SF_ORG_INSTANCE_URL")
+    };
+    let token = read("SF_ACCESS_TOKEN").ok_or_else(|| missing("SF_ACCESS_TOKEN"))?;
+    let instance = read("SF_ORG_INSTANCE_URL").or_else(|| read("SF_INSTANCE_URL"));
+    Session::new(&instance.ok_or_else(|| missing("SF_ORG_INSTANCE_URL"))?, token)
+}
+
+impl Client {
+    /// Access to the org whose sessions `login` gives: [`session_from_env`], or a closure that
+    /// logs in. It is called when a session is first needed and whenever one has expired.
+    pub fn new(login: impl Fn() -> Result<Session, Error> + Send + Sync + 'static) -> Self {
+        Self { transport: Transport::default(), login: Arc::new(login) }
+    }
+
+    /// New records of `object`.
+    pub fn insert(&self, object: impl Into<String>) -> Load {
+        self.load(Spec::insert(object))
+    }
+
+    /// Changes to records of `object`, named by their `Id`.
+    pub fn update(&self, object: impl Into<String>) -> Load {
+        self.load(Spec::update(object))
+    }
+
+    /// Insert or update, told apart by the field `external_id`.
+    pub fn upsert(&self, object: impl Into<String>, external_id: impl Into<String>) -> Load {
+        self.load(Spec::upsert(object, external_id))
+    }
+
+    /// Into the recycle bin; the rows have an `Id` and nothing else.
+    pub fn delete(&self, object: impl Into<String>) -> Load {
+        self.load(Spec::delete(object))
+    }
+
+    /// Past the recycle bin, for good.
+    pub fn hard_delete(&self, object: impl Into<String>) -> Load {
+        self.load(Spec::hard_delete(object))
+    }
+
+    /// Any load, from a [`Spec`] with bounds, seed or version of your own.
+    pub fn load(&self, spec: Spec) -> Load {
+        Load { client: self.clone(), spec, limits: Limits::default() }
+    }
+
+    /// The rows of a query, decoded. Columns are matched with the names of `T`'s fields as serde
+    /// sees them; an empty cell is `None`, since CSV cannot tell null from empty.
+    pub fn query<T: DeserializeOwned>(&self, soql: impl Into<String>) -> Result<Records<T>, Error> {
+        self.records(Spec::query(soql))
+    }
+
+    /// The rows of any query, from a [`Spec`]: [`Spec::query_all`], or with bounds of your own.
+    pub fn records<T: DeserializeOwned>(&self, spec: Spec) -> Result<Records<T>, Error> {
+        let run = Run::new(self, spec, Box::new(Nothing))?;
+        Ok(Records { run, decoder: Decoder::new() })
+    }
+
+    /// Writes the rows of a query as CSV, as the server wrote them: one header, then every row. If
+    /// this fails, what was written is not the whole result.
+    pub fn query_csv(
+        &self,
+        soql: impl Into<String>,
+        out: &mut impl Write,
+    ) -> Result<Summary, Error> {
+        let mut run = Run::new(self, Spec::query(soql), Box::new(Nothing))?;
+        let local = |e: std::io::Error| {
+            Error::new(ErrorKind::Local, format!("the rows could not be written: {e}"))
+        };
+        let mut first = true;
+        while let Some(rows) = run.rows()? {
+            if std::mem::take(&mut first) {
+                out.write_all(&rows.header).and_then(|()| out.write_all(b"\n")).map_err(local)?;
+            }
+            out.write_all(&rows.records).map_err(local)?;
+        }
+        out.flush().map_err(local)?;
+        Ok(run.job.summary().clone())
+    }
+}
+
+/// A load about to start.
+#[must_use]
+#[derive(Debug)]
+pub struct Load {
+    client: Client,
+    spec: Spec,
+    limits: Limits,
+}
+
+impl Load {
+    /// One batch at a time: slower, with fewer lock conflicts.
+    pub fn serial(mut self) -> Self {
+        self.spec = self.spec.serial();
+        self
+    }
+
+    /// Smaller batches than the service allows.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Loads a CSV text as it is: UTF-8, a header of API names, records of any shape RFC 4180
+    /// allows. Nothing is read before it is needed.
+    pub fn csv(self, reader: impl Read + Send + 'static) -> Result<Outcomes, Error> {
+        let source = CsvSource::new(reader, Cutter::new(self.limits));
+        self.from(Box::new(source))
+    }
+
+    /// Loads rows: structs whose fields are named like the object's.
+    pub fn rows<I>(self, rows: I) -> Result<Outcomes, Error>
+    where
+        I: IntoIterator<IntoIter: Send + 'static, Item: Serialize + Send + 'static>,
+    {
+        let source = RowSource::new(rows.into_iter(), self.limits);
+        self.from(Box::new(source))
+    }
+
+    fn from(self, source: Box<dyn Source + Send>) -> Result<Outcomes, Error> {
+        let run = Run::new(&self.client, self.spec, source)?;
+        Ok(Outcomes { run, in_order: InOrder::new(), ready: VecDeque::new() })
+    }
+}
+
+/// What became of each row of a load, in the order of the rows.
+///
+/// After an error there are outcomes of the rows before it and no more; see
+/// [`summary`](Self::summary) for how many rows are in what state.
+#[derive(Debug)]
+pub struct Outcomes {
+    run: Run,
+    in_order: InOrder,
+    ready: VecDeque<Outcome>,
+}
+
+impl Outcomes {
+    /// What the load came to until now.
+    pub fn summary(&self) -> &Summary {
+        self.run.job.summary()
+    }
+
+    /// Stops the load: what has not started on the server never will. Go on reading to learn what
+    /// became of every row.
+    pub fn abort(&mut self) {
+        self.run.job.abort();
+    }
+}
+
+impl Iterator for Outcomes {
+    type Item = Result<Outcome, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(outcome) = self.ready.pop_front() {
+                return Some(Ok(outcome));
+            }
+            if let Some(outcomes) = self.in_order.next() {
+                self.ready = outcomes.into();
+                continue;
+            }
+            match self.run.page() {
+                Ok(Some(Page::Outcomes(outcomes))) => self.in_order.add(outcomes),
+                Ok(Some(Page::Rows(_))) => {}
+                Ok(None) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// The rows of a query, in the server's order.
+///
+/// The last item is an error if the result was not whole; every row before it is good.
+#[derive(Debug)]
+pub struct Records<T> {
+    run: Run,
+    decoder: Decoder<T>,
+}
+
+impl<T> Records<T> {
+    /// What the query came to until now.
+    pub fn summary(&self) -> &Summary {
+        self.run.job.summary()
+    }
+
+    /// Stops the query.
+    pub fn abort(&mut self) {
+        self.run.job.abort();
+    }
+}
+
+impl<T: DeserializeOwned> Iterator for Records<T> {
+    type Item = Result<T, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(row) = self.decoder.next() {
+                return Some(row);
+            }
+            match self.run.rows() {
+                Ok(Some(rows)) => self.decoder.push(&rows),
+                Ok(None) => return None,
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+}
+
+/// A job under way, pulled by whoever wants its pages.
+#[derive(Debug)]
+struct Run {
+    executor: Executor,
+    job: Job,
+    desk: Desk,
+    over: bool,
+}
+
+/// The host of a run that is pulled: pages are laid down until they are taken.
+struct Desk {
+    source: Box<dyn Source + Send>,
+    login: Arc<Login>,
+    pages: VecDeque<Page>,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desk").field("pages", &self.pages.len()).finish_non_exhaustive()
+    }
+}
+
+impl Run {
+    fn new(client: &Client, spec: Spec, source: Box<dyn Source + Send>) -> Result<Self, Error> {
+        let job = Job::new(spec)?;
+        let executor = Executor::new(client.transport.clone());
+        let desk = Desk { source, login: Arc::clone(&client.login), pages: VecDeque::new() };
+        Ok(Self { executor, job, desk, over: false })
+    }
+
+    /// The next page; `None` once all is well over.
+    fn page(&mut self) -> Result<Option<Page>, Error> {
+        loop {
+            if let Some(page) = self.desk.pages.pop_front() {
+                return Ok(Some(page));
+            }
+            if self.over {
+                return Ok(None);
+            }
+            if let Some(result) = self.executor.turn(&mut self.job, &mut self.desk) {
+                self.over = true;
+                result?;
+            }
+        }
+    }
+
+    fn rows(&mut self) -> Result<Option<Rows>, Error> {
+        loop {
+            match self.page()? {
+                Some(Page::Rows(rows)) => return Ok(Some(rows)),
+                Some(Page::Outcomes(_)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
+impl Host for Desk {
+    fn batch(&mut self, _ask: Ask) -> Result<Option<Batch>, Error> {
+        self.source.batch()
+    }
+
+    fn page(&mut self, page: Page) -> Result<(), Error> {
+        self.pages.push_back(page);
+        Ok(())
+    }
+
+    fn login(&mut self, _expired: Option<&ErrorInfo>) -> Result<Session, Error> {
+        (self.login)()
+    }
+}
+
+/// The source of a query: it has no rows to give.
+struct Nothing;
+
+impl Source for Nothing {
+    fn batch(&mut self) -> Result<Option<Batch>, Error> {
+        Ok(None)
+    }
+}

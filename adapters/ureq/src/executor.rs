@@ -1,0 +1,128 @@
+//! The loop: ask the machine, do what it says, tell it what happened.
+
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::Instant;
+
+use sfbulk::rows::{Batch, Outcome};
+use sfbulk::{
+    Ask, Call, Error, ErrorInfo, Failure, Job, Note, Page, Reason, Reply, Session, Step, Summary,
+    Tag, Time,
+};
+
+use crate::transport::Transport;
+
+/// Pages and replies that wait for the application; when it is slow, transfers pause.
+const WAITING: usize = 8;
+
+/// What an application brings to a run: where rows come from and go to, and how to log in. An
+/// error of any of these stops the run.
+pub trait Host {
+    /// The next batch of rows, beginning with row [`Ask::from`]; `None` if there are no more.
+    fn batch(&mut self, ask: Ask) -> Result<Option<Batch>, Error>;
+    /// Rows or outcomes. The outcomes of different batches come in any order; see
+    /// [`InOrder`](sfbulk::rows::InOrder).
+    fn page(&mut self, page: Page) -> Result<(), Error>;
+    /// A session; with what the org said of the last one, if it did not accept it.
+    fn login(&mut self, expired: Option<&ErrorInfo>) -> Result<Session, Error>;
+    /// Something happened that people may want to know.
+    fn note(&mut self, _note: Note, _summary: &Summary) {}
+}
+
+enum Event {
+    Page(Tag, Page),
+    Reply(Tag, Reply),
+}
+
+/// Performs the calls of one job, each in a thread of its own; there are never more of them than
+/// the job's window allows.
+#[derive(Debug)]
+pub struct Executor {
+    transport: Transport,
+    start: Instant,
+    sender: SyncSender<Event>,
+    events: Receiver<Event>,
+}
+
+impl Executor {
+    /// An executor whose clock starts now.
+    pub fn new(transport: Transport) -> Self {
+        let (sender, events) = sync_channel(WAITING);
+        Self { transport, start: Instant::now(), sender, events }
+    }
+
+    /// Drives a job to its end.
+    pub fn run(&self, job: &mut Job, host: &mut impl Host) -> Result<Summary, Error> {
+        loop {
+            if let Some(result) = self.turn(job, host) {
+                return result;
+            }
+        }
+    }
+
+    /// One turn of the loop: asks the job what to do, and does it. `Some` when it is over.
+    pub fn turn(&self, job: &mut Job, host: &mut impl Host) -> Option<Result<Summary, Error>> {
+        match job.poll(self.now()) {
+            Step::Send(call) => self.perform(call),
+            Step::Feed(ask) => match host.batch(ask) {
+                Ok(Some(batch)) => job.feed(batch),
+                Ok(None) => job.end(),
+                Err(error) => job.stop(error),
+            },
+            Step::Login(expired) => match host.login(expired.as_ref()) {
+                Ok(session) => job.login(session),
+                Err(error) => job.stop(error),
+            },
+            Step::Settled(outcomes) => hand_over(job, host, outcomes),
+            Step::Note(note) => host.note(note, job.summary()),
+            Step::Wait(until) => match self.wait(until) {
+                Some(Event::Page(tag, page)) => {
+                    job.progress(tag, &page);
+                    host.page(page).unwrap_or_else(|error| job.stop(error));
+                }
+                Some(Event::Reply(tag, reply)) => job.reply(tag, self.now(), reply),
+                None => {}
+            },
+            Step::Done(result) => return Some(result),
+        }
+        None
+    }
+
+    fn now(&self) -> Time {
+        Time::since_start(self.start.elapsed())
+    }
+
+    fn wait(&self, until: Option<(Time, Reason)>) -> Option<Event> {
+        let Some((moment, _)) = until else { return self.events.recv().ok() };
+        self.events.recv_timeout(moment.saturating_since(self.now())).ok()
+    }
+
+    /// One channel carries pages and replies, so a reply never overtakes its own pages.
+    fn perform(&self, call: Call) {
+        let (transport, events, tag) = (self.transport.clone(), self.sender.clone(), call.tag);
+        thread::spawn(move || {
+            let mut end = End { tag, events, reply: None };
+            let deliver = |page| end.events.send(Event::Page(tag, page)).is_ok();
+            end.reply = Some(transport.perform(call, deliver));
+        });
+    }
+}
+
+fn hand_over(job: &mut Job, host: &mut impl Host, outcomes: Vec<Outcome>) {
+    host.page(Page::Outcomes(outcomes)).unwrap_or_else(|error| job.stop(error));
+}
+
+/// Reports a call's end however its thread ends, so that the machine never waits for a dead one.
+struct End {
+    tag: Tag,
+    events: SyncSender<Event>,
+    reply: Option<Reply>,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let died = || Reply::Failed(Failure::Lost("its thread died".into()));
+        let reply = self.reply.take().unwrap_or_else(died);
+        self.events.send(Event::Reply(self.tag, reply)).ok(); // nobody listens: the run was dropped
+    }
+}

@@ -1,0 +1,50 @@
+//! Blocking executor and front door of [sfbulk](sfbulk), on [ureq](https://docs.rs/ureq).
+//!
+//! ```no_run
+//! use serde::{Deserialize, Serialize};
+//! use sfbulk_ureq::{Client, session_from_env};
+//!
+//! #[derive(Serialize)]
+//! struct Account {
+//!     #[serde(rename = "Name")]
+//!     name: String,
+//! }
+//!
+//! #[derive(Deserialize)]
+//! struct Contact {
+//!     #[serde(rename = "Email")]
+//!     email: Option<String>,
+//! }
+//!
+//! fn main() -> Result<(), sfbulk_ureq::Error> {
+//!     let org = Client::new(session_from_env); // called again whenever the session expires
+//!     let accounts = ["Northwind", "Contoso"].map(|name| Account { name: name.into() });
+//!     for outcome in org.insert("Account").rows(accounts)? {
+//!         let outcome = outcome?;
+//!         if !outcome.success() {
+//!             eprintln!("row {}: {}", outcome.row, outcome.message());
+//!         }
+//!     }
+//!     for contact in org.query::<Contact>("SELECT Email FROM Contact")? {
+//!         println!("{:?}", contact?.email);
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! [`Client`] is the front door. Behind it, [`Executor`] performs what a [`Job`] asks for; use it
+//! directly with a [`Host`] of your own for full control. All decisions are the machine's.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod client;
+mod executor;
+mod source;
+mod transport;
+
+pub use client::{Client, Load, Outcomes, Records, session_from_env};
+pub use executor::{Executor, Host};
+pub use sfbulk::*;
+pub use source::CsvSource;
+pub use transport::Transport;

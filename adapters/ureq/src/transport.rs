@@ -1,0 +1,132 @@
+//! One request over the wire, and an honest account of how it ended.
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use sfbulk::{Call, Failure, Page, Reply};
+use ureq::tls::{RootCerts, TlsConfig};
+use ureq::{Agent, Timeout};
+
+/// Name resolution is quick and a handshake takes a few round trips; more is a dead host.
+const CONNECT: Duration = Duration::from_secs(30);
+
+/// The longest silence borne, in either direction. The service may think for a while before it
+/// answers a large batch.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// Connections that idled longer are not used again: the server may just be hanging up, and a
+/// request lost that way is a request whose outcome nobody knows.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Idle connections kept; as many as a run usually has calls under way.
+const KEPT: usize = 16;
+
+/// The service's heads are a kilobyte or two.
+const HEAD: usize = 64 << 10;
+
+/// A pool of connections with the settings the machine relies on. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Transport(Agent);
+
+impl Default for Transport {
+    /// TLS verified with the platform's roots; the proxy of the environment (`HTTPS_PROXY`,
+    /// `ALL_PROXY`, `NO_PROXY`).
+    fn default() -> Self {
+        let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
+        let config = Agent::config_builder()
+            .tls_config(tls)
+            .http_status_as_error(false) // a refusal has a body, and the machine reads it
+            .max_redirects(0) // a redirect would carry the session to another host
+            .max_redirects_will_error(false)
+            .user_agent(concat!("sfbulk/", env!("CARGO_PKG_VERSION")))
+            .max_response_header_size(HEAD)
+            .max_idle_connections(KEPT)
+            .max_idle_connections_per_host(KEPT)
+            .max_idle_age(IDLE)
+            .timeout_connect(Some(CONNECT))
+            .timeout_recv_response(Some(SILENCE))
+            .timeout_per_read(Some(SILENCE))
+            .timeout_per_write(Some(SILENCE));
+        Self(config.build().new_agent())
+    }
+}
+
+impl Transport {
+    /// Performs a call; `deliver` takes the pages of its answer and says whether anybody still
+    /// wants them.
+    pub(crate) fn perform(&self, call: Call, mut deliver: impl FnMut(Page) -> bool) -> Reply {
+        let unwanted = || Reply::Failed(Failure::Lost("nobody waits for it any more".into()));
+        let response = match self.send(call.request) {
+            Ok(response) => response,
+            Err(error) => return Reply::Failed(failure(&error)),
+        };
+        let (head, body) = response.into_parts();
+        let mut intake = call.expect.open(head);
+        let mut body = body.into_reader();
+        loop {
+            let taken = match body.read(intake.space()) {
+                Ok(0) => break,
+                Ok(n) => intake.filled(n),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Reply::Failed(Failure::Lost(error.to_string())),
+            };
+            match taken.map(|page| page.is_none_or(&mut deliver)) {
+                Ok(true) => {}
+                Ok(false) => return unwanted(),
+                Err(failure) => return Reply::Failed(failure),
+            }
+        }
+        let (page, reply) = intake.finish();
+        if page.is_none_or(deliver) { reply } else { unwanted() }
+    }
+
+    fn send(
+        &self,
+        request: http::Request<bytes::Bytes>,
+    ) -> Result<http::Response<ureq::Body>, ureq::Error> {
+        let (head, body) = request.into_parts();
+        if head.method == http::Method::GET {
+            self.0.run(http::Request::from_parts(head, ()))
+        } else {
+            self.0.run(http::Request::from_parts(head, &body[..]))
+        }
+    }
+}
+
+/// Only what certainly happened before the first byte left counts as unsent.
+fn failure(error: &ureq::Error) -> Failure {
+    let unsent = match error {
+        ureq::Error::HostNotFound
+        | ureq::Error::ConnectionFailed
+        | ureq::Error::BadUri(_)
+        | ureq::Error::InvalidProxyUrl
+        | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => true,
+        ureq::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+        _ => false,
+    };
+    if unsent { Failure::Unsent(error.to_string()) } else { Failure::Lost(error.to_string()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_in_doubt_a_request_is_lost() {
+        let unsent = [
+            ureq::Error::HostNotFound,
+            ureq::Error::ConnectionFailed,
+            ureq::Error::Timeout(Timeout::Connect),
+            ureq::Error::Io(io::ErrorKind::ConnectionRefused.into()),
+        ];
+        assert!(unsent.iter().all(|error| matches!(failure(error), Failure::Unsent(_))));
+        let lost = [
+            ureq::Error::Io(io::ErrorKind::ConnectionReset.into()),
+            ureq::Error::Io(io::ErrorKind::UnexpectedEof.into()),
+            ureq::Error::Timeout(Timeout::SendBody),
+            ureq::Error::Timeout(Timeout::RecvResponse),
+            ureq::Error::Timeout(Timeout::PerRead),
+        ];
+        assert!(lost.iter().all(|error| matches!(failure(error), Failure::Lost(_))));
+    }
+}

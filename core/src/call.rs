@@ -1,0 +1,566 @@
+//! Calls: requests to be performed, and what comes back of them. The only file that knows the
+//! service's addresses and headers.
+//!
+//! - A *call* is one HTTP request with a *tag* to answer it by.
+//! - Its [`Expect`] says where the body of the answer belongs. It opens an [`Intake`], which the
+//!   executor fills as the bytes arrive: the intake frames and counts rows, bounds everything else,
+//!   and in the end makes the [`Reply`]. An executor moves bytes and decides nothing.
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::response::Parts;
+use http::{HeaderMap, Method, Request, Response};
+
+use crate::document::{Document, Format};
+use crate::error::{Error, ErrorKind};
+use crate::id::{BatchId, JobId, RecordId, ResultId};
+use crate::info::{ContentType, IngestResult, JobInfo, JobState};
+use crate::print::Fingerprint;
+use crate::rows::{Fate, Framer, Have, Outcome, Rows, outcomes_from_csv};
+use crate::session::Session;
+use crate::spec::Spec;
+use crate::xml;
+
+/// The largest error page taken, in bytes; more of it tells nobody anything.
+const ERROR_PAGE: usize = 1 << 20;
+
+/// How much room an intake offers for the next piece of a control document, in bytes.
+const ROOM: usize = 16 << 10;
+
+/// Which call a reply answers. Never used twice by a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag(pub(crate) u64);
+
+impl std::fmt::Display for Tag {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// A request to be performed. Its end, whatever it is, belongs into
+/// [`Job::reply`](crate::Job::reply).
+#[derive(Debug)]
+pub struct Call {
+    /// To answer by.
+    pub tag: Tag,
+    /// What to send, complete but for the headers of the transport (`Host`, `Content-Length`).
+    pub request: Request<Bytes>,
+    /// Where the answer's body belongs.
+    pub expect: Expect,
+}
+
+/// Where the body of an answer belongs. One that tells of a failure is always read whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Read whole: a control document of at most so many bytes.
+    Whole {
+        /// The most bytes taken.
+        at_most: usize,
+    },
+    /// The outcomes of a batch: held until they are complete and counted, then handed on at once.
+    Outcomes {
+        /// The input rows they answer, in order.
+        rows: Range<u64>,
+        /// Whether there may be fewer of them: the batch failed on its way.
+        partial: bool,
+        /// The most bytes taken.
+        at_most: usize,
+    },
+    /// A file of a query's result: passed on in pages of whole records as it arrives.
+    Rows {
+        /// What the application already has of it, from a transfer that broke.
+        have: Option<Have>,
+    },
+}
+
+/// Data for the application, on its way past the machine.
+#[derive(Debug)]
+pub enum Page {
+    /// Records of a query's result, as the server wrote them.
+    Rows(Rows),
+    /// What became of the rows of one batch.
+    Outcomes(Vec<Outcome>),
+}
+
+/// How a call ended.
+#[derive(Debug)]
+pub enum Reply {
+    /// With an answer, read whole.
+    Whole(Response<Bytes>),
+    /// With data, all of which was handed on in pages; these are the counts.
+    Streamed(Received),
+    /// Without an answer, or with one that did not arrive whole.
+    Failed(Failure),
+}
+
+/// What was received of a result, counted where it was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Received {
+    /// Records, header not counted; rows skipped because the application had them are.
+    pub rows: u64,
+    /// The fingerprint of the header's cells; `None` if there was no header.
+    pub header: Option<Fingerprint>,
+    /// Outcomes that tell of success.
+    pub succeeded: u64,
+    /// Outcomes that tell of a new record.
+    pub created: u64,
+}
+
+/// Why there is no whole answer. When in doubt, `Lost`: it is always safe, only slower.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The request certainly never reached the server: no name, no route, no handshake.
+    Unsent(String),
+    /// It may have.
+    Lost(String),
+}
+
+impl Expect {
+    /// Starts to take in an answer, once its head is there.
+    pub fn open(&self, head: Parts) -> Intake {
+        let length = content_length(&head.headers);
+        let at_most = match *self {
+            _ if !head.status.is_success() => ERROR_PAGE,
+            Self::Whole { at_most } | Self::Outcomes { at_most, .. } => at_most,
+            Self::Rows { .. } => ERROR_PAGE, // should it turn out to be an error document
+        };
+        let framer = match self {
+            Self::Rows { have } if head.status.is_success() => Some(Framer::new(*have)),
+            _ => None,
+        };
+        Intake {
+            expect: self.clone(),
+            head,
+            length,
+            received: 0,
+            whole: BytesMut::new(),
+            room: 0,
+            at_most,
+            framer,
+            framing: false,
+        }
+    }
+}
+
+/// Takes in the body of one answer, piece by piece, however the network cut it.
+#[derive(Debug)]
+pub struct Intake {
+    expect: Expect,
+    head: Parts,
+    length: Result<Option<u64>, String>,
+    received: u64,
+    /// A body to be read whole, or the first piece of one that will be framed.
+    whole: BytesMut,
+    /// How much of `whole`'s end is room, not data.
+    room: usize,
+    at_most: usize,
+    framer: Option<Framer>,
+    /// Whether the body has turned out to be CSV, so that all further pieces go to the framer.
+    framing: bool,
+}
+
+impl Intake {
+    /// Room for the next piece of the body; say with [`filled`](Self::filled) how much of it was
+    /// used.
+    pub fn space(&mut self) -> &mut [u8] {
+        match &mut self.framer {
+            Some(framer) if self.framing => framer.space(),
+            _ => {
+                let data = self.whole.len() - self.room;
+                self.room = ROOM;
+                self.whole.resize(data + ROOM, 0);
+                &mut self.whole[data..]
+            }
+        }
+    }
+
+    /// `n` bytes of the space hold the next piece of the body. What it completed is to be handed
+    /// on before anything else is done. After a failure the rest of the body is of no use.
+    pub fn filled(&mut self, n: usize) -> Result<Option<Page>, Failure> {
+        match &mut self.framer {
+            Some(framer) if self.framing => framer.filled(n),
+            _ => self.whole.truncate((self.whole.len() - self.room) + n.min(self.room)),
+        }
+        self.took(n)
+    }
+
+    /// The next piece of the body, for transports that bring their own buffers.
+    pub fn push(&mut self, piece: &[u8]) -> Result<Option<Page>, Failure> {
+        match &mut self.framer {
+            Some(framer) if self.framing => framer.push(piece),
+            _ => {
+                self.whole.truncate(self.whole.len() - self.room);
+                self.whole.extend_from_slice(piece);
+            }
+        }
+        self.took(piece.len())
+    }
+
+    fn took(&mut self, n: usize) -> Result<Option<Page>, Failure> {
+        self.room = 0;
+        self.received += n as u64;
+        if !self.framing && self.framer.is_some() && self.is_csv() {
+            self.framing = true;
+            let beginning = std::mem::take(&mut self.whole);
+            self.framer.iter_mut().for_each(|framer| framer.push(&beginning));
+        }
+        if self.whole.len() > self.at_most {
+            let most = self.at_most;
+            return Err(Failure::Lost(format!("the answer is larger than {most} bytes")));
+        }
+        self.page()
+    }
+
+    fn is_csv(&self) -> bool {
+        !self.whole.trim_ascii_start().is_empty()
+            && Format::of(&self.head.headers, &self.whole) == Format::Text
+    }
+
+    fn page(&mut self) -> Result<Option<Page>, Failure> {
+        match &mut self.framer {
+            Some(framer) if self.framing => framer.page().map(|p| p.map(Page::Rows)).map_err(lost),
+            _ => Ok(None),
+        }
+    }
+
+    /// The transport says that the body has ended properly. The page, if there is one, is to be
+    /// handed on before the reply.
+    pub fn finish(self) -> (Option<Page>, Reply) {
+        match self.ended() {
+            Ok((page, reply)) => (page, reply),
+            Err(failure) => (None, Reply::Failed(failure)),
+        }
+    }
+
+    fn ended(mut self) -> Result<(Option<Page>, Reply), Failure> {
+        let length = self.length.clone().map_err(Failure::Lost)?;
+        if let Some(length) = length.filter(|length| *length != self.received) {
+            let got = self.received;
+            return Err(Failure::Lost(format!("{got} of {length} bytes arrived")));
+        }
+        if let Some(coding) = self.head.headers.get(CONTENT_ENCODING).filter(|c| *c != "identity") {
+            return Err(Failure::Lost(format!("the answer is compressed ({coding:?}), unasked")));
+        }
+        let nothing_came = self.whole.trim_ascii().is_empty();
+        if let Some(framer) = self.framer.as_mut().filter(|_| self.framing || nothing_came) {
+            let (page, framed) = framer.finish().map_err(lost)?;
+            let counts =
+                Received { rows: framed.rows, header: framed.header, ..Received::default() };
+            return Ok((page.map(Page::Rows), Reply::Streamed(counts)));
+        }
+        let response = Response::from_parts(self.head, self.whole.freeze());
+        match self.expect {
+            Expect::Outcomes { rows, partial, .. } if response.status().is_success() => {
+                outcomes(&rows, partial, response)
+            }
+            _ => Ok((None, Reply::Whole(response))),
+        }
+    }
+}
+
+#[allow(clippy::needless_pass_by_value)] // fits map_err
+fn lost(error: Error) -> Failure {
+    Failure::Lost(error.to_string())
+}
+
+/// The outcomes of a batch, handed on only if there are as many as the batch had rows: with one
+/// missing, nobody could tell which row a result belongs to.
+fn outcomes(
+    rows: &Range<u64>,
+    partial: bool,
+    response: Response<Bytes>,
+) -> Result<(Option<Page>, Reply), Failure> {
+    let outcomes = if Format::of(response.headers(), response.body()) == Format::Text {
+        outcomes_from_csv(rows.start, response.body()).map_err(lost)?
+    } else {
+        match Document::read(&response).map_err(Failure::Lost)? {
+            Document::Results(results) => from_results(rows.start, results),
+            Document::ResultList(ids) if ids.is_empty() => Vec::new(),
+            _ => return Ok((None, Reply::Whole(response))),
+        }
+    };
+    let count = outcomes.len() as u64;
+    let wanted = rows.end - rows.start;
+    let fits = count == wanted || (partial && count < wanted);
+    let received = Received {
+        rows: count,
+        header: None,
+        succeeded: outcomes.iter().filter(|outcome| outcome.success()).count() as u64,
+        created: outcomes.iter().filter(|outcome| outcome.created()).count() as u64,
+    };
+    Ok((fits.then_some(Page::Outcomes(outcomes)), Reply::Streamed(received)))
+}
+
+fn from_results(first: u64, results: Vec<IngestResult>) -> Vec<Outcome> {
+    let outcome = |(row, result): (u64, IngestResult)| {
+        let errors: Vec<String> = result.errors.iter().map(ToString::to_string).collect();
+        Outcome {
+            row,
+            id: result.id.and_then(|id| id.parse::<RecordId>().ok()),
+            fate: if result.success {
+                Fate::Succeeded { created: result.created }
+            } else {
+                Fate::Failed
+            },
+            error: (!errors.is_empty()).then(|| errors.join("; ").into()),
+        }
+    };
+    (first..).zip(results).map(outcome).collect()
+}
+
+/// The length the server announced. Two that differ are the mark of a broken or forged answer.
+fn content_length(headers: &HeaderMap) -> Result<Option<u64>, String> {
+    let mut length = None;
+    for value in headers.get_all(CONTENT_LENGTH) {
+        for part in value.to_str().unwrap_or("?").split(',') {
+            let part: u64 =
+                part.trim().parse().map_err(|_| "the answer's length is no number".to_owned())?;
+            if length.is_some_and(|length| length != part) {
+                return Err("the answer has two lengths that differ".into());
+            }
+            length = Some(part);
+        }
+    }
+    Ok(length)
+}
+
+/// Builds the requests of one job: one function for each operation of the service.
+pub(crate) struct Wire<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) session: &'a Session,
+}
+
+impl Wire<'_> {
+    /// Topic "Create a Job": `POST job`.
+    pub(crate) fn create(&self) -> Result<Request<Bytes>, Error> {
+        let spec = self.spec;
+        let info = JobInfo {
+            operation: Some(spec.operation.clone()),
+            object: Some(spec.object.clone()),
+            external_id_field_name: spec.external_id.clone(),
+            concurrency_mode: Some(spec.concurrency.clone()),
+            content_type: Some(ContentType::Csv),
+            ..JobInfo::default()
+        };
+        self.post("job", XML, job_document(&info)?)
+    }
+
+    /// Topics "Close a Job" and "Abort a Job": `POST job/{id}`, with nothing but the new state: any
+    /// other member is an error.
+    pub(crate) fn set_state(&self, job: JobId, state: JobState) -> Result<Request<Bytes>, Error> {
+        let info = JobInfo { state: Some(state), ..JobInfo::default() };
+        self.post(&format!("job/{job}"), XML, job_document(&info)?)
+    }
+
+    /// Topic "Add a Batch to a Job": `POST job/{id}/batch`, with records or SOQL.
+    pub(crate) fn submit(&self, job: JobId, body: Bytes) -> Result<Request<Bytes>, Error> {
+        self.post(&format!("job/{job}/batch"), CSV, body)
+    }
+
+    /// Topic "Get Information for All Batches in a Job": `GET job/{id}/batch`. One request,
+    /// whatever the number of batches.
+    pub(crate) fn list(&self, job: JobId) -> Result<Request<Bytes>, Error> {
+        self.get(&format!("job/{job}/batch"))
+    }
+
+    /// Topic "Get Batch Results": `GET job/{id}/batch/{id}/result`: the outcomes of a load's batch,
+    /// or the list of files of a query's.
+    pub(crate) fn result(&self, job: JobId, batch: BatchId) -> Result<Request<Bytes>, Error> {
+        self.get(&format!("job/{job}/batch/{batch}/result"))
+    }
+
+    /// Topic "Get Results for a Query Batch": `GET job/{id}/batch/{id}/result/{id}`.
+    pub(crate) fn file(
+        &self,
+        job: JobId,
+        batch: BatchId,
+        file: ResultId,
+    ) -> Result<Request<Bytes>, Error> {
+        self.get(&format!("job/{job}/batch/{batch}/result/{file}"))
+    }
+
+    fn get(&self, path: &str) -> Result<Request<Bytes>, Error> {
+        self.request(Method::GET, path, None, Bytes::new())
+    }
+
+    fn post(&self, path: &str, media: &str, body: Bytes) -> Result<Request<Bytes>, Error> {
+        self.request(Method::POST, path, Some(media), body)
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        media: Option<&str>,
+        body: Bytes,
+    ) -> Result<Request<Bytes>, Error> {
+        let (instance, version) = (self.session.instance(), &self.spec.version);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{instance}/services/async/{version}/{path}"))
+            .header("x-sfdc-session", self.session.header())
+            .header("sforce-call-options", CLIENT);
+        if let Some(media) = media {
+            request = request.header(CONTENT_TYPE, media);
+        }
+        request.body(body).map_err(|e| Error::new(ErrorKind::Usage, format!("no request: {e}")))
+    }
+}
+
+const XML: &str = "application/xml; charset=UTF-8";
+const CSV: &str = "text/csv; charset=UTF-8";
+
+/// Shows up in the org's event logs (topic "Headers").
+const CLIENT: &str = concat!("client=sfbulk/", env!("CARGO_PKG_VERSION"));
+
+/// A JobInfo as XML: the members that are set, in the schema's order.
+fn job_document(info: &JobInfo) -> Result<Bytes, Error> {
+    let broken = |e: &dyn std::fmt::Display| {
+        Error::new(ErrorKind::Usage, format!("the job cannot be written as XML: {e}"))
+    };
+    let xml = quick_xml::se::to_string_with_root("jobInfo", info).map_err(|e| broken(&e))?;
+    let members = xml.strip_prefix("<jobInfo>").ok_or_else(|| broken(&"it is empty"))?;
+    let prolog = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
+    Ok(format!(r#"{prolog}<jobInfo xmlns="{}">{members}"#, xml::NAMESPACE).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire_test(spec: &Spec) -> Vec<Request<Bytes>> {
+        let session = Session::new("https://acme.my.salesforce.com", "00Dx!secret").unwrap();
+        let wire = Wire { spec, session: &session };
+        let job = "7505g00000Ab1CdAAJ".parse().unwrap();
+        let batch = "7515g00000Ef2GhAAJ".parse().unwrap();
+        let file = "7525g000004RtPq".parse().unwrap();
+        vec![
+            wire.create().unwrap(),
+            wire.set_state(job, JobState::Closed).unwrap(),
+            wire.submit(job, Bytes::from_static(b"Name\nx\n")).unwrap(),
+            wire.list(job).unwrap(),
+            wire.result(job, batch).unwrap(),
+            wire.file(job, batch, file).unwrap(),
+        ]
+    }
+
+    #[test]
+    fn requests_are_those_of_the_guide() {
+        let requests = wire_test(&Spec::upsert("Invoice__c", "Erp_Key__c").serial());
+        let lines: Vec<_> =
+            requests.iter().map(|r| format!("{} {}", r.method(), r.uri().path())).collect();
+        assert_eq!(
+            lines,
+            [
+                "POST /services/async/66.0/job",
+                "POST /services/async/66.0/job/7505g00000Ab1CdAAJ",
+                "POST /services/async/66.0/job/7505g00000Ab1CdAAJ/batch",
+                "GET /services/async/66.0/job/7505g00000Ab1CdAAJ/batch",
+                "GET /services/async/66.0/job/7505g00000Ab1CdAAJ/batch/7515g00000Ef2GhAAJ/result",
+                "GET /services/async/66.0/job/7505g00000Ab1CdAAJ/batch/7515g00000Ef2GhAAJ/result/7525g000004RtPq",
+            ]
+        );
+        assert_eq!(
+            requests[0].body(),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
+             <jobInfo xmlns=\"http://www.force.com/2009/06/asyncapi/dataload\">\
+             <operation>upsert</operation><object>Invoice__c</object>\
+             <externalIdFieldName>Erp_Key__c</externalIdFieldName>\
+             <concurrencyMode>Serial</concurrencyMode><contentType>CSV</contentType></jobInfo>"
+        );
+        assert!(requests[1].body().ends_with(b"<state>Closed</state></jobInfo>"));
+        assert!(!format!("{requests:?}").contains("secret"));
+    }
+
+    fn take(
+        expect: &Expect,
+        head: http::response::Builder,
+        pieces: &[&[u8]],
+    ) -> (Vec<Page>, Reply) {
+        let (parts, ()) = head.body(()).unwrap().into_parts();
+        let mut intake = expect.open(parts);
+        let mut pages = Vec::new();
+        for piece in pieces {
+            match intake.push(piece) {
+                Ok(page) => pages.extend(page),
+                Err(failure) => return (pages, Reply::Failed(failure)),
+            }
+        }
+        let (page, reply) = intake.finish();
+        pages.extend(page);
+        (pages, reply)
+    }
+
+    #[test]
+    fn rows_stream_and_anything_else_is_read_whole() {
+        let expect = Expect::Rows { have: None };
+        let (pages, reply) = take(&expect, Response::builder(), &[b"\"Id\"\n\"a", b"\"\n\"b\"\n"]);
+        let records: Vec<u8> = pages
+            .iter()
+            .flat_map(|page| match page {
+                Page::Rows(rows) => rows.records.to_vec(),
+                Page::Outcomes(_) => Vec::new(),
+            })
+            .collect();
+        assert_eq!(records, b"\"a\"\n\"b\"\n");
+        assert!(matches!(reply, Reply::Streamed(Received { rows: 2, header: Some(_), .. })));
+
+        let error: &[u8] = b"<error><exceptionCode>InvalidBatch</exceptionCode></error>";
+        for status in [200, 400] {
+            let (pages, reply) = take(&expect, Response::builder().status(status), &[error]);
+            assert!(pages.is_empty());
+            assert!(matches!(reply, Reply::Whole(response) if response.body() == error));
+        }
+        let (_, reply) = take(&expect, Response::builder(), &[]);
+        assert!(matches!(reply, Reply::Streamed(Received { rows: 0, header: None, .. })));
+    }
+
+    #[test]
+    fn a_body_that_is_not_what_its_head_says_is_lost() {
+        let whole = Expect::Whole { at_most: 10 };
+        let cases = [
+            (Response::builder().header("content-length", 3), "4 of 3 bytes"),
+            (Response::builder().header("content-length", 5), "4 of 5 bytes"),
+            (
+                Response::builder().header("content-length", 4).header("content-length", 5),
+                "two lengths",
+            ),
+            (Response::builder().header("content-length", "x"), "no number"),
+            (Response::builder().header("content-encoding", "gzip"), "compressed"),
+        ];
+        for (head, why) in cases {
+            let (_, reply) = take(&whole, head, &[b"ab", b"cd"]);
+            let Reply::Failed(Failure::Lost(reason)) = reply else { panic!("{reply:?}") };
+            assert!(reason.contains(why), "{reason}");
+        }
+        let (_, reply) = take(&whole, Response::builder(), &[b"0123456789x"]);
+        assert!(matches!(reply, Reply::Failed(Failure::Lost(_))), "{reply:?}");
+    }
+
+    #[test]
+    fn outcomes_are_handed_on_only_if_none_is_missing() {
+        let csv: &[u8] = b"\"Id\",\"Success\",\"Created\",\"Error\"\n\
+                           \"0015g00000Xb1cCAAR\",\"true\",\"true\",\"\"\n\
+                           \"\",\"false\",\"false\",\"X:y:--\"\n";
+        let json: &[u8] = br#"[{"success":true,"created":true,"id":"0015g00000Xb1cCAAR","errors":[]},
+            {"success":false,"created":false,"id":null,"errors":[{"statusCode":"X","message":"y","fields":[]}]}]"#;
+        for body in [csv, json] {
+            for (rows, partial, fits) in
+                [(2, false, true), (3, false, false), (3, true, true), (1, true, false)]
+            {
+                let expect = Expect::Outcomes { rows: 10..10 + rows, partial, at_most: 1000 };
+                let (pages, reply) = take(&expect, Response::builder(), &[body]);
+                assert!(matches!(
+                    reply,
+                    Reply::Streamed(Received { rows: 2, succeeded: 1, created: 1, .. })
+                ));
+                assert_eq!(pages.len(), usize::from(fits));
+                let Some(Page::Outcomes(outcomes)) = pages.first() else { continue };
+                assert_eq!((outcomes[0].row, outcomes[1].row), (10, 11));
+                assert_eq!(outcomes[1].message(), "X:y:--");
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What a reply means. An answer means one of three things, and the whole of correctness rests on
+//! telling them apart:
+//!
+//! - *Done*: what was asked for happened, and this is the answer.
+//! - *Refused*: the API itself said that it did not happen, or the request never left.
+//! - *Unknown*: nobody can tell from here. The answer was lost or is garbled, or a gateway's page
+//!   stands in its place: the gateway does not know either whether the request got through.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Response, StatusCode};
+
+use crate::call::{Failure, Received, Reply};
+use crate::document::{Document, refusal};
+use crate::error::ErrorInfo;
+use crate::info::ExceptionCode;
+
+pub(crate) enum Verdict {
+    Done(Answer),
+    Refused(Box<Refusal>),
+    Unknown { reason: String, again: Option<Duration> },
+}
+
+pub(crate) enum Answer {
+    Document(Document),
+    Streamed(Received),
+}
+
+/// The API's own word that a request was not carried out.
+pub(crate) struct Refusal {
+    pub(crate) info: ErrorInfo,
+    pub(crate) class: Class,
+    /// The wait the server asked for.
+    pub(crate) again: Option<Duration>,
+}
+
+/// What can be done about a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// Log in again; the request was not even looked at.
+    Session,
+    /// It may go better later.
+    Passing,
+    /// It will not.
+    Final,
+}
+
+pub(crate) fn judge(reply: Reply) -> Verdict {
+    match reply {
+        Reply::Streamed(received) => Verdict::Done(Answer::Streamed(received)),
+        Reply::Failed(Failure::Lost(reason)) => Verdict::Unknown { reason, again: None },
+        Reply::Failed(Failure::Unsent(reason)) => {
+            let info = ErrorInfo { message: reason, ..ErrorInfo::default() };
+            Verdict::Refused(Box::new(Refusal { info, class: Class::Passing, again: None }))
+        }
+        Reply::Whole(response) if response.status().is_success() => success(&response),
+        Reply::Whole(response) => failure(&response),
+    }
+}
+
+/// Status 2xx: a document of the API. An error document counts as one even here.
+fn success(response: &Response<bytes::Bytes>) -> Verdict {
+    match Document::read(response) {
+        Ok(Document::Error(info)) => refused(info, response.headers()),
+        Ok(document) => Verdict::Done(Answer::Document(document)),
+        Err(reason) => Verdict::Unknown { reason, again: None },
+    }
+}
+
+/// Any other status. With an error document of the API it is a refusal; a server error without one
+/// comes from a gateway, which cannot know; the rest was turned away at the door.
+fn failure(response: &Response<bytes::Bytes>) -> Verdict {
+    let info = refusal(response);
+    let status = response.status();
+    let unknown = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
+    if info.code.is_none() && unknown {
+        let again = retry_after(response.headers());
+        return Verdict::Unknown { reason: info.to_string(), again };
+    }
+    refused(info, response.headers())
+}
+
+fn refused(mut info: ErrorInfo, headers: &HeaderMap) -> Verdict {
+    if (300..400).contains(&info.status) {
+        let to = headers.get(http::header::LOCATION).and_then(|value| value.to_str().ok());
+        let host = to.and_then(|to| to.parse::<http::Uri>().ok()?.host().map(str::to_owned));
+        info.message = match host {
+            Some(host) => format!("a redirect to {host}, which is not followed"),
+            None => "a redirect, which is not followed".into(),
+        };
+    }
+    let class = classify(&info);
+    Verdict::Refused(Box::new(Refusal { info, class, again: retry_after(headers) }))
+}
+
+fn classify(info: &ErrorInfo) -> Class {
+    match info.code.as_deref().map(ExceptionCode::from) {
+        Some(ExceptionCode::InvalidSessionId) => Class::Session,
+        Some(
+            ExceptionCode::Unknown
+            | ExceptionCode::InternalServerError
+            | ExceptionCode::Timeout
+            | ExceptionCode::TooManyLockFailure
+            | ExceptionCode::ServerUnavailable
+            | ExceptionCode::TransactionSecurityInternalError,
+        ) => Class::Passing,
+        None | Some(ExceptionCode::Other(_)) if info.status == 401 => Class::Session,
+        None | Some(ExceptionCode::Other(_)) if matches!(info.status, 429 | 503) => Class::Passing,
+        _ => Class::Final,
+    }
+}
+
+/// `Retry-After`, in seconds or as a date. A date is compared with the answer's own `Date`, so that
+/// nobody's clock matters.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let value = text(http::header::RETRY_AFTER)?;
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let then = httpdate::parse_http_date(value).ok()?;
+    let now = httpdate::parse_http_date(text(http::header::DATE)?).ok()?;
+    Some(then.duration_since(now).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    fn verdict(status: u16, headers: &[(&str, &str)], body: &str) -> Verdict {
+        let mut response = Response::builder().status(status);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        judge(Reply::Whole(response.body(Bytes::from(body.to_owned())).unwrap()))
+    }
+
+    fn class(status: u16, body: &str) -> Option<Class> {
+        match verdict(status, &[], body) {
+            Verdict::Refused(refusal) => Some(refusal.class),
+            _ => None,
+        }
+    }
+
+    fn error(code: &str) -> String {
+        format!(
+            "<error><exceptionCode>{code}</exceptionCode><exceptionMessage>m</exceptionMessage></error>"
+        )
+    }
+
+    #[test]
+    fn the_apis_own_words_are_a_refusal_whatever_the_status() {
+        for status in [200, 400, 403, 500, 503] {
+            assert_eq!(class(status, &error("InvalidBatch")), Some(Class::Final), "{status}");
+            assert_eq!(class(status, &error("InvalidSessionId")), Some(Class::Session), "{status}");
+            assert_eq!(class(status, &error("InternalServerError")), Some(Class::Passing));
+        }
+        assert_eq!(
+            class(401, r#"[{"errorCode":"INVALID_SESSION_ID","message":"x"}]"#),
+            Some(Class::Session)
+        );
+        assert_eq!(
+            class(403, r#"[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"x"}]"#),
+            Some(Class::Final)
+        );
+        assert_eq!(
+            class(503, r#"[{"errorCode":"SOMETHING_NEW","message":"x"}]"#),
+            Some(Class::Passing)
+        );
+        assert_eq!(class(401, "go away"), Some(Class::Session));
+        assert_eq!(class(429, ""), Some(Class::Passing));
+        assert_eq!(class(404, "<html>nothing here</html>"), Some(Class::Final));
+    }
+
+    #[test]
+    fn a_gateways_page_and_a_garbled_answer_are_unknown() {
+        for (status, body) in [
+            (502, ""),
+            (503, "<html><title>We are down for maintenance</title></html>"),
+            (504, "<!DOCTYPE html><html/>"),
+            (500, "oops"),
+            (408, ""),
+            (200, "<html>log in</html>"),
+            (201, ""),
+            (201, "<batchInfo><id>7515g00000"),
+        ] {
+            assert!(
+                matches!(verdict(status, &[], body), Verdict::Unknown { .. }),
+                "{status} {body}"
+            );
+        }
+        let lost = judge(Reply::Failed(Failure::Lost("reset".into())));
+        assert!(matches!(lost, Verdict::Unknown { .. }));
+        let unsent = judge(Reply::Failed(Failure::Unsent("no route".into())));
+        assert!(matches!(unsent, Verdict::Refused(refusal) if refusal.class == Class::Passing));
+    }
+
+    #[test]
+    fn a_redirect_is_refused_and_named() {
+        let location = [("location", "https://evil.example/x?sid=00D")];
+        let Verdict::Refused(refusal) = verdict(302, &location, "") else { panic!() };
+        assert_eq!(refusal.class, Class::Final);
+        assert_eq!(refusal.info.message, "a redirect to evil.example, which is not followed");
+    }
+
+    #[test]
+    fn retry_after_is_read_as_seconds_or_as_a_date() {
+        let date = ("date", "Mon, 23 Nov 2026 11:00:00 GMT");
+        for (headers, wait) in [
+            (vec![("retry-after", "7")], Some(7)),
+            (vec![("retry-after", "Mon, 23 Nov 2026 11:00:30 GMT"), date], Some(30)),
+            (vec![("retry-after", "Mon, 23 Nov 2026 10:00:00 GMT"), date], Some(0)),
+            (vec![("retry-after", "Mon, 23 Nov 2026 11:00:30 GMT")], None),
+            (vec![("retry-after", "soon"), date], None),
+            (vec![], None),
+        ] {
+            let Verdict::Unknown { again, .. } = verdict(503, &headers, "") else { panic!() };
+            assert_eq!(again, wait.map(Duration::from_secs), "{headers:?}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! The data plane: rows in, rows out; it knows nothing of jobs.
+//!
+//! A CSV file that is loaded as it is, and a query's result that is stored as it is, are never
+//! decoded into cells. Finding where records end is enough to cut a file into batches
+//! ([`Cutter`]), to split a result into pages ([`Framer`]), and to set an outcome beside its row
+//! ([`Records`]). Those who have rows of a serde type use [`RowCutter`] and [`Decoder`].
+//!
+//! All of these are *pushed*: room is lent out ([`space`](Cutter::space)), the caller reads into
+//! it, says how much it read, and asks for what is complete by now. "Nothing yet" is a value, not
+//! an error. How the bytes were cut into pieces on their way never changes what comes out.
+//!
+//! | level | files |
+//! |---|---|
+//! | 0 | `scan` where does a record begin?, `inlet` where bytes come in, `encode` a serde row as a record |
+//! | 1 | `batch` what is cut, and its limits |
+//! | 2 | `cut` text → batches, `pack` typed rows → batches, `frame` results → pages, `records` raw records, `outcome` what became of each row |
+//! | 3 | `decode` pages → typed rows, `source` where batches come from |
+
+mod batch;
+mod cut;
+mod decode;
+mod encode;
+mod frame;
+mod inlet;
+mod outcome;
+mod pack;
+mod records;
+mod scan;
+mod source;
+
+pub use batch::{Batch, CELL_CHARS, COLUMNS, Limits, RECORD_CHARS};
+pub use cut::Cutter;
+pub use decode::Decoder;
+pub use frame::{Framed, Framer, Have, Rows};
+pub use outcome::{Fate, InOrder, Outcome, RowError, outcomes_from_csv};
+pub use pack::RowCutter;
+pub use records::Records;
+pub use source::{RowSource, Source};

@@ -1,0 +1,253 @@
+//! What became of each row of a load.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::error::{Error, ErrorKind};
+use crate::id::RecordId;
+
+use super::scan::{BLOCK, Scanner};
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// The org took it.
+    Succeeded {
+        /// A record was created; tells the inserts of an upsert from its updates.
+        created: bool,
+    },
+    /// The org looked at it and refused it: see [`Outcome::row_error`].
+    Failed,
+    /// It was never accepted or never run: it is safe to load it again.
+    Unprocessed,
+    /// Nobody can tell from here whether the org took it. Never load it again blindly.
+    Unknown,
+}
+
+/// What became of one row (topic "Get Batch Results" of the vendor's guide).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// The input row, counted from 0.
+    pub row: u64,
+    /// The record's id. Some versions leave it empty for failed rows, and none tells it for a
+    /// failed insert.
+    pub id: Option<RecordId>,
+    /// What became of the row.
+    pub fate: Fate,
+    /// Why, as the server wrote it, or what is known otherwise.
+    pub error: Option<Box<str>>,
+}
+
+impl Outcome {
+    /// Whether the org took the row.
+    pub fn success(&self) -> bool {
+        matches!(self.fate, Fate::Succeeded { .. })
+    }
+
+    /// Whether a record was created.
+    pub fn created(&self) -> bool {
+        self.fate == Fate::Succeeded { created: true }
+    }
+
+    /// Why the row was not taken, as the server wrote it; empty if it was.
+    pub fn message(&self) -> &str {
+        self.error.as_deref().unwrap_or_default()
+    }
+
+    /// Why a failed row was refused, taken apart; `None` unless it [`Failed`](Fate::Failed).
+    pub fn row_error(&self) -> Option<RowError<'_>> {
+        (self.fate == Fate::Failed).then(|| RowError::new(self.message()))
+    }
+
+    /// One fate for many rows, for which the server has no results.
+    pub fn settled(rows: Range<u64>, fate: Fate, message: &str) -> Vec<Self> {
+        let error = (!message.is_empty()).then_some(message);
+        rows.map(|row| Self { row, id: None, fate, error: error.map(Into::into) }).collect()
+    }
+}
+
+/// The parts of a failed row's error text. The server writes them in one cell:
+/// `REQUIRED_FIELD_MISSING:Required fields are missing: [LastName]:LastName --`. The grammar is
+/// not documented, and the message may hold colons itself, so a text that does not fit is all
+/// message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowError<'a> {
+    /// The status code (topic "Core Data Types Used in API Calls: `StatusCode`").
+    pub code: Option<&'a str>,
+    /// What the server says.
+    pub message: &'a str,
+    /// The fields it is about.
+    pub fields: Vec<&'a str>,
+    /// The whole text as it came.
+    pub raw: &'a str,
+}
+
+impl<'a> RowError<'a> {
+    fn new(raw: &'a str) -> Self {
+        let text = raw.trim();
+        let mut error = Self { code: None, message: text, fields: Vec::new(), raw };
+        let Some((code, rest)) = text.split_once(':').filter(|(code, _)| is_code(code)) else {
+            error.message = raw;
+            return error;
+        };
+        error.code = Some(code);
+        error.message = rest.trim_end();
+        if let Some((message, fields)) =
+            rest.strip_suffix("--").and_then(|rest| rest.rsplit_once(':'))
+            && fields.chars().all(|c| c.is_ascii_alphanumeric() || "_., ".contains(c))
+        {
+            error.message = message;
+            error.fields = fields.split([' ', ',']).filter(|name| !name.is_empty()).collect();
+        } else if let Some(message) = rest.strip_suffix("--") {
+            error.message = message.trim_end();
+        }
+        error
+    }
+}
+
+fn is_code(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
+/// Reads a batch's result; its first row answers the input row `first_row`, and so on in order.
+///
+/// Columns are found by name. `Created` may be missing (not all versions send it for deletes), and
+/// other columns are skipped. An id that is none is left out.
+///
+/// Fails with [`ErrorKind::Incomplete`] if the text cannot be a whole result: it ends within
+/// quotes, lacks `Id`, `Success` or `Error`, has a row of another width, or one whose success is
+/// neither true nor false.
+pub fn outcomes_from_csv(first_row: u64, body: &[u8]) -> Result<Vec<Outcome>, Error> {
+    if ends_in_quotes(body) {
+        return Err(incomplete("the result of a batch ends within quotes")
+            .advise("it was cut on its way; read it again"));
+    }
+    let mut reader = csv::Reader::from_reader(body);
+    let columns =
+        reader.byte_headers().map_err(|error| unreadable(&error)).and_then(Columns::of)?;
+    let mut outcomes = Vec::new();
+    let mut record = csv::ByteRecord::new();
+    let mut row = first_row;
+    while reader
+        .read_byte_record(&mut record)
+        .map_err(|error| unreadable(&error).of_rows(row..row + 1))?
+    {
+        outcomes.push(columns.outcome(row, &record)?);
+        row += 1;
+    }
+    Ok(outcomes)
+}
+
+/// Where the columns of a result are.
+struct Columns {
+    id: usize,
+    success: usize,
+    created: Option<usize>,
+    error: usize,
+}
+
+impl Columns {
+    fn of(header: &csv::ByteRecord) -> Result<Self, Error> {
+        let find =
+            |name: &str| header.iter().position(|cell| cell.eq_ignore_ascii_case(name.as_bytes()));
+        let need = |name| {
+            find(name)
+                .ok_or_else(|| incomplete(format!("the result of a batch has no column {name}")))
+        };
+        Ok(Self {
+            id: need("Id")?,
+            success: need("Success")?,
+            created: find("Created"),
+            error: need("Error")?,
+        })
+    }
+
+    fn outcome(&self, row: u64, record: &csv::ByteRecord) -> Result<Outcome, Error> {
+        let cell = |i| record.get(i).unwrap_or_default();
+        let created = self.created.is_some_and(|i| cell(i).eq_ignore_ascii_case(b"true"));
+        let fate = match cell(self.success) {
+            yes if yes.eq_ignore_ascii_case(b"true") => Fate::Succeeded { created },
+            no if no.eq_ignore_ascii_case(b"false") => Fate::Failed,
+            _ => {
+                let error =
+                    incomplete("the result of a batch does not say whether a row succeeded");
+                return Err(error.of_rows(row..row + 1));
+            }
+        };
+        let id = std::str::from_utf8(cell(self.id))
+            .ok()
+            .filter(|id| !id.is_empty())
+            .and_then(|id| id.parse().ok());
+        let error = Some(cell(self.error)).filter(|error| !error.is_empty());
+        Ok(Outcome {
+            row,
+            id,
+            fate,
+            error: error.map(|error| String::from_utf8_lossy(error).into()),
+        })
+    }
+}
+
+fn ends_in_quotes(text: &[u8]) -> bool {
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    let mut scanner = Scanner::default();
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
+    for block in blocks {
+        scanner.lenient(block);
+    }
+    scanner.tail(rest);
+    scanner.in_quotes()
+}
+
+fn incomplete(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Incomplete, message)
+}
+
+fn unreadable(error: &csv::Error) -> Error {
+    incomplete(format!("the result of a batch cannot be read: {error}"))
+}
+
+/// Puts outcomes that arrive page by page, in any order of the pages, back into the order of the
+/// input.
+///
+/// It holds the pages that came too early. The machine has only a window of batches on their way,
+/// so these are as many as the window is wide; nothing else bounds them.
+#[derive(Debug, Default)]
+pub struct InOrder {
+    early: BTreeMap<u64, Vec<Outcome>>,
+    row: u64,
+}
+
+impl InOrder {
+    /// Expects row 0 first.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Expects this row first: a load that goes on.
+    pub fn starting_at(row: u64) -> Self {
+        Self { early: BTreeMap::new(), row }
+    }
+
+    /// Takes a page: outcomes of consecutive rows.
+    pub fn add(&mut self, page: Vec<Outcome>) {
+        if let Some(first) = page.first() {
+            self.early.entry(first.row).or_default().extend(page);
+        }
+    }
+
+    /// The next page in the order of the input; `None` if it has not come yet.
+    #[allow(clippy::should_implement_trait)] // an iterator's `None` is its end
+    pub fn next(&mut self) -> Option<Vec<Outcome>> {
+        let first = self.early.first_entry().filter(|first| *first.key() <= self.row)?;
+        let page = first.remove();
+        self.row = page.last().map_or(self.row, |last| self.row.max(last.row + 1));
+        Some(page)
+    }
+
+    /// How many rows are held because one before them has not come yet.
+    pub fn held(&self) -> usize {
+        self.early.values().map(Vec::len).sum()
+    }
+}

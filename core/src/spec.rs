@@ -1,0 +1,258 @@
+//! What is wanted: one operation on one object, and the bounds to keep while doing it.
+
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind};
+use crate::info::{ConcurrencyMode, Operation};
+use crate::soql;
+
+/// The API version spoken unless another is asked for.
+const VERSION: &str = "66.0";
+
+/// A load or a query, to be handed to [`Job::new`](crate::Job::new).
+///
+/// ```
+/// use sfbulk::Spec;
+///
+/// let load = Spec::upsert("Account", "Erp_Key__c").serial();
+/// let query = Spec::query("SELECT Id, Name FROM Account").seed(7);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    pub(crate) operation: Operation,
+    pub(crate) object: String,
+    pub(crate) external_id: Option<String>,
+    pub(crate) soql: Option<String>,
+    pub(crate) concurrency: ConcurrencyMode,
+    pub(crate) version: String,
+    pub(crate) seed: u64,
+    pub(crate) bounds: Bounds,
+}
+
+/// A limit on everything the machine does or takes, each with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Uploads under way at once, batches held in memory, and results fetched at once. 4: enough
+    /// to keep a fast line busy; 4 bodies of 10 MB stay under 64 MB with all that is around them.
+    pub parallel: usize,
+    /// Tries of one request before it is given up. 6: with the waits below about a minute and a
+    /// half, the length of an instance's restart.
+    pub tries: u32,
+    /// Retries of the whole run before it is given up, beside one for each ten requests that
+    /// succeeded. 20: an outage must not turn a client into a flood.
+    pub retries: u64,
+    /// The wait before a second try; doubled for each further one.
+    pub first_wait: Duration,
+    /// The longest wait between tries that the machine chooses by itself.
+    pub longest_wait: Duration,
+    /// The longest `Retry-After` that is honoured to the second; a longer one is cut to this. An
+    /// hour: a misprinted header must not put a load to sleep for a year.
+    pub longest_retry_after: Duration,
+    /// The wait before the second poll of a job; grows 2.5-fold to `longest_poll`. Short, because
+    /// small jobs are done at once.
+    pub first_poll: Duration,
+    /// The longest wait between polls: every poll counts against the org's daily requests.
+    pub longest_poll: Duration,
+    /// Polls in a row in which a batch is missing from the job's list, or in a state that nobody
+    /// knows, before the run gives up. 30: a quarter of an hour.
+    pub unclear_polls: u32,
+    /// Logins in a row without a request succeeding in between. 3: more would lock the user out.
+    pub logins: u32,
+    /// The largest control document taken, in bytes: 1 MiB is a hundred times a usual one.
+    pub document: usize,
+    /// The largest list of batches or of result files taken, in bytes. 16 MiB: the most batches an
+    /// org may add in a day, 15,000 with a kilobyte each.
+    pub list: usize,
+    /// The largest ingest result taken, in bytes. 32 MiB: 10,000 records with 3 KB of error text.
+    pub result: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            parallel: 4,
+            tries: 6,
+            retries: 20,
+            first_wait: Duration::from_secs(1),
+            longest_wait: Duration::from_secs(60),
+            longest_retry_after: Duration::from_secs(3600),
+            first_poll: Duration::from_millis(50),
+            longest_poll: Duration::from_secs(30),
+            unclear_polls: 30,
+            logins: 3,
+            document: 1 << 20,
+            list: 16 << 20,
+            result: 32 << 20,
+        }
+    }
+}
+
+impl Spec {
+    fn new(operation: Operation, object: impl Into<String>) -> Self {
+        Self {
+            operation,
+            object: object.into(),
+            external_id: None,
+            soql: None,
+            concurrency: ConcurrencyMode::Parallel,
+            version: VERSION.into(),
+            seed: 0,
+            bounds: Bounds::default(),
+        }
+    }
+
+    /// New records of `object` (its API name); the rows carry no `Id`.
+    pub fn insert(object: impl Into<String>) -> Self {
+        Self::new(Operation::Insert, object)
+    }
+
+    /// Changes to records of `object`; the rows carry an `Id`.
+    pub fn update(object: impl Into<String>) -> Self {
+        Self::new(Operation::Update, object)
+    }
+
+    /// Insert or update, told apart by `external_id`: an external id field, a standard field with
+    /// the property `idLookup`, or `Id` itself.
+    pub fn upsert(object: impl Into<String>, external_id: impl Into<String>) -> Self {
+        let external_id = Some(external_id.into());
+        Self { external_id, ..Self::new(Operation::Upsert, object) }
+    }
+
+    /// Into the recycle bin; the rows carry an `Id` and nothing else.
+    pub fn delete(object: impl Into<String>) -> Self {
+        Self::new(Operation::Delete, object)
+    }
+
+    /// Past the recycle bin, for good; the rows carry an `Id` and nothing else. The user needs the
+    /// permission "Bulk API Hard Delete".
+    pub fn hard_delete(object: impl Into<String>) -> Self {
+        Self::new(Operation::HardDelete, object)
+    }
+
+    /// All rows of a query. The object of the job is the one in its FROM clause.
+    pub fn query(soql: impl Into<String>) -> Self {
+        Self::of_soql(Operation::Query, soql.into())
+    }
+
+    /// All rows of a query, deleted and archived records included (API 39.0 and later).
+    pub fn query_all(soql: impl Into<String>) -> Self {
+        Self::of_soql(Operation::QueryAll, soql.into())
+    }
+
+    fn of_soql(operation: Operation, soql: String) -> Self {
+        let object = soql::root_object(&soql).unwrap_or_default().to_owned();
+        Self { soql: Some(soql), ..Self::new(operation, object) }
+    }
+
+    /// Has the server work on one batch at a time: slower, with fewer lock conflicts. The batches
+    /// are then also sent one after the other, so that they run in the input's order.
+    #[must_use]
+    pub fn serial(mut self) -> Self {
+        self.concurrency = ConcurrencyMode::Serial;
+        self.bounds.parallel = 1;
+        self
+    }
+
+    /// Speaks another API version, for example `64.0`.
+    #[must_use]
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = version.into();
+        self
+    }
+
+    /// The seed of the jitter in waits. Clients that start together should differ in it.
+    #[must_use]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Other bounds than the default.
+    #[must_use]
+    pub fn bounds(mut self, bounds: Bounds) -> Self {
+        self.bounds = bounds;
+        self
+    }
+
+    /// What the job does.
+    pub fn operation(&self) -> &Operation {
+        &self.operation
+    }
+
+    /// The API name of the object the job is about; for a query, the one in its FROM clause.
+    pub fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// The columns a query selects, if its list holds nothing but field names: the header of a
+    /// result that has no rows, and therefore none of the server's.
+    pub fn columns(&self) -> Option<Vec<&str>> {
+        soql::columns(self.soql.as_deref()?)
+    }
+
+    /// Fails with [`ErrorKind::Usage`] if the service could not possibly accept this.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let bad = |message: String| Err(Error::new(ErrorKind::Usage, message));
+        if self.operation.is_query() && self.object.is_empty() {
+            return bad("the query names no object: it has no FROM clause".into());
+        }
+        let names = [("an object", Some(&self.object)), ("a field", self.external_id.as_ref())];
+        for (what, name) in names {
+            if let Some(name) = name.filter(|name| !is_name(name)) {
+                let shown: String = name.chars().take(80).collect();
+                return bad(format!("{shown:?} is not the API name of {what}"));
+            }
+        }
+        if !is_version(&self.version) {
+            return bad(format!("{:?} is not an API version; they look like 66.0", self.version));
+        }
+        if self.bounds.parallel == 0 {
+            return bad("at least one upload must be allowed at a time".into());
+        }
+        Ok(())
+    }
+}
+
+/// API names: letters, digits and underscores, a letter first.
+fn is_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn is_version(text: &str) -> bool {
+    text.strip_suffix(".0").is_some_and(|number| {
+        (2..=3).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spec_that_cannot_be_is_refused_before_anything_is_sent() {
+        for bad in [
+            Spec::insert(""),
+            Spec::insert("Acc ount"),
+            Spec::insert("../job"),
+            Spec::insert("1Account"),
+            Spec::upsert("Account", "Key\r\nX: y"),
+            Spec::query("SELECT Id"),
+            Spec::query(""),
+            Spec::insert("Account").version("v66.0"),
+            Spec::insert("Account").version("66"),
+            Spec::insert("Account").bounds(Bounds { parallel: 0, ..Bounds::default() }),
+        ] {
+            assert_eq!(bad.check().unwrap_err().kind(), ErrorKind::Usage, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_knows_its_object_and_columns() {
+        let query = Spec::query("SELECT Id, Name FROM Account WHERE Name LIKE 'A%'");
+        query.check().unwrap();
+        assert_eq!(query.object(), "Account");
+        assert_eq!(query.columns(), Some(vec!["Id", "Name"]));
+        assert_eq!(Spec::insert("Account").columns(), None);
+    }
+}
