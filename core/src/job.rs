@@ -1,8 +1,9 @@
 //! The machine: one job, from its first row to its last.
 //!
 //! A [`Job`] performs nothing. [`poll`](Job::poll) says what to do; the other methods tell it what
-//! happened. Between the two lies the [ledger](crate::ledger), and what is left to do is a function
-//! of it ([errand](crate::errand)):
+//! happened. Between the two lies the *ledger* (`ledger.rs`): what is true, as far as is known. What
+//! is left to do is a function of it, the *errands* (`errand.rs`, where the theory of operation
+//! stands):
 //!
 //! ```text
 //!            feed / end / reply / login / stop / abort                poll(now)

@@ -1,4 +1,86 @@
-//! Stub: the front page is written last.
+//! The core of **sfbulk**, a client for the Salesforce Bulk API: a state machine that says which
+//! requests to make and is told what came of them, and the data plane around it. It opens no
+//! socket and no file, starts no thread, and has no clock; executors do that in a plain loop, such
+//! as those of `sfbulk-ureq`. If you only want to load or query records, begin there.
+//!
+//! # Two planes
+//!
+//! The *control plane* is [`Job`]: create a job, submit its batches, poll them, close it, retrieve
+//! every result, abort at any time, retry what may be retried. It sees counts, never rows.
+//! The *data plane* is [`rows`]: text or serde rows are cut into batches, results are framed,
+//! counted, and decoded if somebody asks. Records that nobody looks into are never decoded.
+//!
+//! ```text
+//!   rows ──► Cutter ──► Batch ──► Job ──► Step::Send(Call) ──► HTTP, somebody else's business
+//!                                  ▲                            │
+//!                                  └── Reply ◄── Intake ◄───────┘
+//!                                                  │
+//!   rows ◄── Decoder ◄── Page ◄────────────────────┘
+//! ```
+//!
+//! # A job, step by step
+//!
+//! This is a whole executor, with a table in place of a network:
+//!
+//! ```
+//! use sfbulk::rows::{Limits, RowCutter};
+//! use sfbulk::{Job, Page, Session, Spec, Step, Time};
+//!
+//! # const JOB: &str = "<jobInfo><id>750000000000001AAA</id><state>Open</state></jobInfo>";
+//! # const BATCH: &str = "<batchInfo><id>751000000000001AAA</id><jobId>750000000000001AAA</jobId>\
+//! #     <state>Completed</state><numberRecordsProcessed>1</numberRecordsProcessed></batchInfo>";
+//! # const RESULT: &str = "\"Id\",\"Success\",\"Created\",\"Error\"\n\
+//! #     \"001000000000001AAA\",\"true\",\"true\",\"\"\n";
+//! fn server(request: &http::Request<bytes::Bytes>) -> &'static str {
+//!     match (request.method().as_str(), request.uri().path().rsplit('/').next()) {
+//!         ("POST", Some("batch")) => BATCH,
+//!         ("GET", Some("result")) => RESULT,
+//!         _ => JOB, // create, close
+//!     }
+//! }
+//!
+//! let mut rows = RowCutter::new(Limits::default());
+//! rows.push(&[("Name", "Northwind")].into_iter().collect::<std::collections::BTreeMap<_, _>>())?;
+//!
+//! let mut job = Job::new(Spec::insert("Account"))?;
+//! let summary = loop {
+//!     match job.poll(Time::ZERO) {
+//!         Step::Feed(_) => match rows.finish()? {
+//!             Some(batch) => job.feed(batch),
+//!             None => job.end(),
+//!         },
+//!         Step::Login(_) => job.login(Session::new("https://acme.my.salesforce.com", "00D!x")?),
+//!         Step::Send(call) => {
+//!             let (head, body) = http::Response::new(server(&call.request)).into_parts();
+//!             let mut intake = call.expect.open(head); // counts, frames, bounds
+//!             intake.push(body.as_bytes()).expect("a page, or none yet");
+//!             let (page, reply) = intake.finish();
+//!             if let Some(Page::Outcomes(outcomes)) = page {
+//!                 assert!(outcomes[0].created());
+//!             }
+//!             job.reply(call.tag, Time::ZERO, reply);
+//!         }
+//!         Step::Settled(outcomes) => panic!("rows without a result: {outcomes:?}"),
+//!         Step::Note(note) => println!("{note:?}"),
+//!         Step::Wait(_) => unreachable!("this network answers at once"),
+//!         Step::Done(result) => break result?,
+//!     }
+//! };
+//! assert_eq!((summary.rows, summary.succeeded, summary.failed), (1, 1, 0));
+//! # Ok::<(), sfbulk::Error>(())
+//! ```
+//!
+//! # What holds, always
+//!
+//! The laws of the machine are on the page of [`job`]; what the project guarantees, with the
+//! numbers used in tests and commits (G1 …), in the README of this crate.
+//!
+//! # Errors
+//!
+//! Every function that fails does so with [`Error`]: what was asked, of which job, batch and rows,
+//! what was answered, whether the org may have changed, and what to do. No error, no `Debug` and
+//! no transcript ever holds a session.
+
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

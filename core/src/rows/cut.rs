@@ -70,6 +70,8 @@ pub struct Cutter {
     body: BytesMut,
     /// How long the body is without the open record, once it is copied.
     whole: usize,
+    /// The open record as it was, when not all of it is sent.
+    record: Vec<u8>,
     /// The records before `whole`, the first one's row, and where it starts in the source text.
     records: u64,
     row: u64,
@@ -98,6 +100,7 @@ impl Cutter {
             commas: 0,
             body: BytesMut::new(),
             whole: 0,
+            record: Vec::new(),
             records: 0,
             row: 0,
             source: 0,
@@ -392,8 +395,10 @@ impl Cutter {
         let Some(keep) = self.header.as_ref().and_then(|header| header.keep.as_deref()) else {
             return;
         };
-        let record = self.body.split_off(self.whole.min(self.body.len()));
-        write_kept(&mut self.body, &record, keep);
+        self.record.clear();
+        self.record.extend_from_slice(self.body.get(self.whole..).unwrap_or_default());
+        self.body.truncate(self.whole);
+        write_kept(&mut self.body, &self.record, keep);
     }
 
     /// Judges the open record; if it is a long one, the body has it.
