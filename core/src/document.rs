@@ -48,23 +48,21 @@ pub enum Format {
 impl Format {
     /// Judges a body by its `Content-Type` (parameters ignored) and its beginning.
     ///
-    /// The beginning wins where it speaks clearly: no header row starts with `<`, `{` or `[`.
+    /// The beginning wins where it speaks clearly: no header row starts with `<`, `{` or `[`. But
+    /// a page that calls itself HTML is never taken for rows.
     pub fn of(headers: &HeaderMap, beginning: &[u8]) -> Self {
-        let text = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning);
-        match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            Some(b'<') => return Self::Xml,
-            Some(b'{' | b'[') => return Self::Json,
-            Some(_) => return Self::Text,
-            None => {}
-        }
         let media = headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
         let media = media.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        if media.eq_ignore_ascii_case("application/json") {
-            Self::Json
-        } else if media.to_ascii_lowercase().ends_with("xml") {
-            Self::Xml
-        } else {
-            Self::Text
+        let is = |suffix: &str| media.to_ascii_lowercase().ends_with(suffix);
+        let text = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning);
+        match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'<') => Self::Xml,
+            Some(b'{' | b'[') => Self::Json,
+            _ if is("html") => Self::Xml,
+            Some(_) => Self::Text,
+            None if is("json") => Self::Json,
+            None if is("xml") => Self::Xml,
+            None => Self::Text,
         }
     }
 }
@@ -326,6 +324,8 @@ mod tests {
         assert!(read("text/html", page).is_err());
         assert_eq!(refusal(&answer(503, "text/html", page)).message, "We are down for maintenance");
         assert_eq!(refusal(&answer(502, "", "")).message, "");
+        let shouting = read("text/html; charset=utf-8", "Service unavailable").unwrap_err();
+        assert!(shouting.contains("broken XML"), "{shouting}");
         assert!(read("application/xml", "<error>").unwrap_err().contains("broken XML"));
         assert!(read("application/xml", "<queryResult/>").unwrap_err().contains("another kind"));
     }

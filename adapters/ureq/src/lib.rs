@@ -48,3 +48,8 @@ pub use executor::{Executor, Host};
 pub use sfbulk::*;
 pub use source::CsvSource;
 pub use transport::Transport;
+
+/// The front page's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
