@@ -55,14 +55,13 @@ impl Format {
         let media = media.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         let is = |suffix: &str| media.to_ascii_lowercase().ends_with(suffix);
         let text = beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning);
-        match text.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            Some(b'<') => Self::Xml,
+        let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
+        match first {
             Some(b'{' | b'[') => Self::Json,
-            _ if is("html") => Self::Xml,
-            Some(_) => Self::Text,
             None if is("json") => Self::Json,
-            None if is("xml") => Self::Xml,
-            None => Self::Text,
+            Some(b'<') => Self::Xml,
+            _ if is("html") || (first.is_none() && is("xml")) => Self::Xml,
+            _ => Self::Text,
         }
     }
 }

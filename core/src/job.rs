@@ -216,13 +216,12 @@ impl Job {
     /// A page of this call has reached the application; a broken transfer will go on behind it.
     pub fn progress(&mut self, tag: Tag, page: &Page) {
         let Page::Rows(rows) = page else { return };
-        let Some(Flight { errand: Errand::Fetch { batch, file }, .. }) = self.under_way.get(&tag)
-        else {
-            return;
-        };
-        if let Some(file) = file_of(&mut self.ledger, *batch, *file) {
+        let Some(&Flight { errand, .. }) = self.under_way.get(&tag) else { return };
+        let Errand::Fetch { batch, file } = errand else { return };
+        if let Some(file) = file_of(&mut self.ledger, batch, file) {
             file.have = Some(rows.have);
             self.summary.rows += rows.count;
+            self.troubles.remove(&errand); // it breaks, but it gets on
         }
     }
 
@@ -652,7 +651,7 @@ impl Job {
         }
         self.session = None;
         self.login.fruitless += 1;
-        if self.login.fruitless > self.spec.bounds.logins {
+        if self.login.fruitless >= self.spec.bounds.logins {
             self.login.failed = true;
             self.ledger.blind = true;
             let message = "the org accepts none of the sessions it gives";
@@ -662,11 +661,12 @@ impl Job {
     }
 
     fn unknown(&mut self, errand: Errand, why: &str, again: Option<Duration>, now: Time) {
-        if let Errand::Submit { batch } = errand {
-            return self.lose(batch, why);
-        }
-        if errand == Errand::Create {
-            self.note(Note::Orphan);
+        match errand {
+            Errand::Submit { batch } if !self.ledger.query => return self.lose(batch, why),
+            // A query writes nothing, and only the batch whose id is known will be read.
+            Errand::Submit { batch } => self.ledger.batches[batch].stage = Stage::Cut,
+            Errand::Create => self.note(Note::Orphan),
+            _ => {}
         }
         if !self.try_again(errand, why, again, now) {
             let kind = match errand {
@@ -675,7 +675,7 @@ impl Job {
             };
             let what = format!("failed too often, the last time because {why}");
             let mut error = self.failure(errand, kind, &what);
-            if errand.is_write() {
+            if errand.is_write() && !self.ledger.query {
                 error = error.may_have_changed();
             }
             self.give_up(errand, error);
@@ -701,7 +701,8 @@ impl Job {
         let trouble = self.troubles.entry(errand).or_default();
         trouble.tries += 1;
         let left = self.summary.retries < bounds.retries + self.successes / 10;
-        if trouble.tries >= bounds.tries || !left {
+        let most = if matches!(errand, Errand::Fetch { .. }) { bounds.reads } else { bounds.tries };
+        if trouble.tries >= most || !left {
             return false;
         }
         let longest = bounds.longest_wait;

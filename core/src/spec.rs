@@ -35,9 +35,12 @@ pub struct Bounds {
     /// Uploads under way at once, batches held in memory, and results fetched at once. 4: enough
     /// to keep a fast line busy; 4 bodies of 10 MB stay under 64 MB with all that is around them.
     pub parallel: usize,
-    /// Tries of one request before it is given up. 6: with the waits below about a minute and a
+    /// Tries of one request before it is given up. 8: with the waits below about a minute and a
     /// half, the length of an instance's restart.
     pub tries: u32,
+    /// Tries of one download in a row that bring no new row. 4: a file that is cut at the same
+    /// place each time will not get better.
+    pub reads: u32,
     /// Retries of the whole run before it is given up, beside one for each ten requests that
     /// succeeded. 20: an outage must not turn a client into a flood.
     pub retries: u64,
@@ -71,7 +74,8 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             parallel: 4,
-            tries: 6,
+            tries: 8,
+            reads: 4,
             retries: 20,
             first_wait: Duration::from_secs(1),
             longest_wait: Duration::from_secs(60),

@@ -60,6 +60,12 @@ pub(crate) fn check_names(names: &[String]) -> Result<(), Error> {
     if let Some(i) = names.iter().position(|name| name.trim().is_empty()) {
         return Err(input(format!("column {} has no name", i + 1)));
     }
+    if names.first().is_some_and(|name| name.starts_with('\u{feff}')) {
+        let error = input("the first column's name begins with a byte order mark");
+        return Err(
+            error.advise("the mark may stand only at the very beginning of the text; remove it")
+        );
+    }
     let mut sorted: Vec<(String, usize)> =
         names.iter().enumerate().map(|(i, name)| (name.to_ascii_lowercase(), i)).collect();
     sorted.sort();

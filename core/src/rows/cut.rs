@@ -147,9 +147,10 @@ impl Cutter {
         self.inlet.end();
     }
 
-    /// The next batch; `None` wants more text, or says that there are no more batches.
+    /// The next batch; `None` wants more text, or says that there are no more batches. A batch is
+    /// seen to be full when the record after it begins, or a few bytes later.
     ///
-    /// Fails with [`ErrorKind::Input`] and the line (as an editor counts) at the first thing that
+    /// Fails with [`ErrorKind::Input`](crate::ErrorKind::Input) and the line (as an editor counts) at the first thing that
     /// the API would not take or not read as it was meant: no header, an empty or a double name in
     /// it, a row with more or fewer cells, a quote out of place or never closed, text that is not
     /// UTF-8, and what passes the topic "Limits" of the vendor's guide. From then on it returns
@@ -229,7 +230,7 @@ impl Cutter {
         }
         self.lines += u64::from(marks.lines.count_ones());
         self.scanned = end;
-        if self.length(end) - self.whole > RECORD_BYTES && self.failed.is_none() {
+        if self.length(end).saturating_sub(self.whole) > RECORD_BYTES && self.failed.is_none() {
             self.refuse(self.too_long());
         }
     }
@@ -349,7 +350,7 @@ impl Cutter {
         if header.keep.is_some() {
             self.project(text, at);
         }
-        let record = self.length(at) - self.whole;
+        let record = self.length(at).saturating_sub(self.whole);
         if record > CELL_CHARS {
             self.copy(text, at);
         }
@@ -582,4 +583,188 @@ fn write_kept(to: &mut BytesMut, record: &[u8], keep: &[bool]) {
         to.extend_from_slice(b"\"\""); // a cell alone and empty would be a blank line, and no record
     }
     to.extend_from_slice(record.get(content.len()..).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    const MANY: Limits = Limits { records: 100, bytes: 1_000_000 };
+
+    fn cut_with(mut cutter: Cutter, text: &[u8]) -> Result<Vec<Batch>, Error> {
+        let mut batches = Vec::new();
+        for piece in text.chunks(7) {
+            cutter.push(piece);
+            while let Some(batch) = cutter.next()? {
+                batches.push(batch);
+            }
+        }
+        cutter.end();
+        while let Some(batch) = cutter.next()? {
+            batches.push(batch);
+        }
+        assert_eq!(cutter.next().unwrap(), None);
+        Ok(batches)
+    }
+
+    fn bodies(limits: Limits, text: &str) -> Vec<String> {
+        let batches = cut_with(Cutter::new(limits), text.as_bytes()).unwrap();
+        batches.iter().map(|batch| String::from_utf8(batch.body.to_vec()).unwrap()).collect()
+    }
+
+    fn refused(text: impl AsRef<[u8]>) -> String {
+        let error = cut_with(Cutter::new(MANY), text.as_ref()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Input);
+        error.to_string()
+    }
+
+    #[test]
+    fn each_batch_has_the_header_and_whole_records() {
+        let two = Limits { records: 2, ..MANY };
+        assert_eq!(
+            bodies(two, "A,B\n1,2\n3,\"4\n5\"\n6,7"),
+            ["A,B\n1,2\n3,\"4\n5\"\n", "A,B\n6,7"]
+        );
+        let small = Limits { bytes: 12, ..MANY };
+        assert_eq!(
+            bodies(small, "A,B\n1,2\n3,4\n5,6\n\"7\",8\n"),
+            ["A,B\n1,2\n3,4\n", "A,B\n5,6\n", "A,B\n\"7\",8\n"]
+        );
+        assert_eq!(bodies(MANY, "A,B\n").len(), 0);
+    }
+
+    #[test]
+    fn line_ends_in_and_after_records_are_kept_and_blank_lines_dropped() {
+        assert_eq!(
+            bodies(MANY, "\u{feff}A,B\r\n\r\n1,\"2\r\n\r\"\r\n\n\n3,4\n\r\n\n"),
+            ["A,B\n1,\"2\r\n\r\"\r\n3,4\n"]
+        );
+    }
+
+    #[test]
+    fn a_carriage_return_alone_ends_a_record() {
+        assert_eq!(bodies(MANY, "A\r1\r\r2\r\n3\r"), ["A\n1\n2\r\n3\n"]);
+    }
+
+    #[test]
+    fn sources_leave_no_gap() {
+        let text = "\u{feff}\nA\n\n1\n2\n\n\n3\n\n";
+        let batches =
+            cut_with(Cutter::new(Limits { records: 1, ..MANY }), text.as_bytes()).unwrap();
+        let sources: Vec<_> = batches.into_iter().map(|batch| (batch.rows, batch.source)).collect();
+        assert_eq!(sources, [(0..1, 7..9), (1..2, 9..13), (2..3, 13..16)]);
+    }
+
+    #[test]
+    fn columns_can_be_chosen() {
+        let text = "Id,Name,\"iD2\"\n1,\"a,\"\"b\"\"\",x\r\n,c,\"y\"";
+        let bodies = |cutter| -> Vec<_> {
+            cut_with(cutter, text.as_bytes()).unwrap().into_iter().map(|b| b.body).collect()
+        };
+        assert_eq!(bodies(Cutter::new(MANY).keep_only(["id"])), ["Id\n1\r\n\"\""]);
+        assert_eq!(
+            bodies(Cutter::new(MANY).leave_out(["ID", "none"])),
+            ["Name,\"iD2\"\n\"a,\"\"b\"\"\",x\r\nc,\"y\""]
+        );
+        assert_eq!(bodies(Cutter::new(MANY).leave_out(["none"])).concat(), text.as_bytes());
+        let error = cut_with(Cutter::new(MANY).keep_only(["Key"]), text.as_bytes()).unwrap_err();
+        assert!(error.to_string().contains("no column \"Key\""), "{error}");
+        assert!(
+            cut_with(Cutter::new(MANY).leave_out(["id", "name", "id2"]), text.as_bytes()).is_err()
+        );
+        // What is not sent may have any name, or one name twice.
+        assert!(cut_with(Cutter::new(MANY).keep_only(["Id"]), b"Id,,x,X\n1,2,3,4").is_ok());
+    }
+
+    #[test]
+    fn what_the_api_would_misread_is_refused_at_its_line() {
+        assert_eq!(refused(""), "line 1: the input is empty: no header");
+        assert_eq!(refused("\r\n\n"), "line 1: the input is empty: no header");
+        assert!(refused("A,a\n").starts_with("line 1: columns 1 and 2 are both named"));
+        assert_eq!(refused("\n\nA,,B\n"), "line 3: column 2 has no name");
+        assert_eq!(
+            refused("A,B\n\"1\r\n\n\",2\r\r\n3\r\n"),
+            "line 6: this row has 1 cells, the header has 2"
+        );
+        assert!(refused("A,B\n1,2\n\n3,4,\n").starts_with("line 4: this row has 3 cells"));
+        assert!(refused("A,B\n\n1,5\" pipe\n").starts_with("line 3: a quote in a cell"));
+        assert!(refused("A\n\"\n\n1\"x\n").starts_with("line 4: text after the closing quote"));
+        assert_eq!(refused("A\n1\n\"2\n\n"), "line 3: a quote in this record is never closed");
+        assert!(refused(b"A\n1\n\r2\xff\n").starts_with("line 4: the text is not UTF-8 at byte 6"));
+        assert_eq!(refused(b"A\n\xc3"), "line 2: the text ends in the middle of a UTF-8 character");
+    }
+
+    #[test]
+    fn long_records_are_refused_and_not_held() {
+        let vendor = Cutter::new(Limits::default());
+        let text = format!("A,B\n1,{}\n", "é".repeat(CELL_CHARS));
+        assert_eq!(cut_with(vendor, text.as_bytes()).unwrap().len(), 1);
+        let cut = |text: String| {
+            cut_with(Cutter::new(Limits::default()), text.as_bytes()).unwrap_err().to_string()
+        };
+        let error = cut(format!("A,B\n\n1,{}\n", "é".repeat(CELL_CHARS + 1)));
+        assert_eq!(error, "line 3: the cell \"B\" has 131073 characters; the API takes 131072");
+        let error = cut(format!("A,B,C,D\n{0},{0},{0},{0}", "x".repeat(CELL_CHARS - 1)));
+        assert_eq!(error, "line 2: this record has 524287 characters; the API takes 400000");
+        let error =
+            cut_with(Cutter::new(Limits { bytes: 9, ..MANY }), b"A\n1\n1234567\n12345678\n")
+                .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "line 3: this record and the header have 10 bytes; a batch takes 9"
+        );
+
+        let (mut endless, piece) = (Cutter::new(Limits::default()), vec![b'x'; 60_000]);
+        endless.push(b"A\n1\n\"");
+        let error = loop {
+            endless.push(&piece);
+            match endless.next() {
+                Ok(batch) => assert_eq!(batch, None),
+                Err(error) => break error,
+            }
+        };
+        assert!(error.to_string().contains("look for a quote that is not closed"), "{error}");
+        assert!(endless.body.len() < RECORD_BYTES + 100_000);
+        assert_eq!(endless.next().unwrap_err().to_string(), error.to_string(), "it stays");
+    }
+
+    #[test]
+    fn batches_before_the_bad_row_are_given_out() {
+        let mut cutter = Cutter::new(Limits { records: 1, ..MANY });
+        cutter.push(b"A\n1\n2\n3\"\n");
+        cutter.end();
+        assert_eq!(cutter.next().unwrap().unwrap().body, "A\n1\n");
+        assert_eq!(cutter.next().unwrap().unwrap().body, "A\n2\n");
+        assert!(cutter.next().is_err());
+        assert_eq!((cutter.rows(), cutter.header()), (2, Some(&["A".to_owned()][..])));
+    }
+
+    #[test]
+    fn batches_are_cut_alike_from_any_blocks() {
+        // Records of all lengths around a block's, so that each event meets each place in a block.
+        let mut text = String::from("A,B\r\n");
+        for n in 0..300 {
+            let (plain, quoted) = ("x".repeat(n % 70), "\"\"\r\n".repeat(n % 5));
+            text.extend([&plain, ",\"", &quoted, "\"", ["\n", "\r\n", "\n\n\r\n"][n % 3]]);
+        }
+        let cut = |piece: usize| {
+            let mut cutter = Cutter::new(Limits { records: 7, bytes: 300 });
+            let mut batches = Vec::new();
+            for piece in text.as_bytes().chunks(piece) {
+                let room = cutter.space();
+                room[..piece.len()].copy_from_slice(piece);
+                cutter.filled(piece.len());
+                batches.extend(std::iter::from_fn(|| cutter.next().unwrap()));
+            }
+            cutter.filled(0);
+            batches.extend(std::iter::from_fn(|| cutter.next().unwrap()));
+            batches
+        };
+        let whole = cut(60_000);
+        assert_eq!(whole.last().unwrap().rows.end, 300);
+        for piece in [1, 2, 63, 64, 65, 100, 1000] {
+            assert_eq!(cut(piece), whole);
+        }
+    }
 }

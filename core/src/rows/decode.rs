@@ -124,3 +124,47 @@ impl<T> fmt::Debug for Decoder<T> {
         write!(f, "Decoder({} pages)", self.pages.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::Framer;
+    use super::*;
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Contact {
+        name: String,
+        age: Option<u8>,
+    }
+
+    fn decode(text: &str) -> Vec<Result<Contact, Error>> {
+        let (mut framer, mut decoder) = (Framer::new(None), Decoder::new());
+        for piece in text.as_bytes().chunks(100) {
+            framer.push(piece);
+            framer.page().unwrap().iter().for_each(|page| decoder.push(page));
+        }
+        framer.finish().unwrap().0.iter().for_each(|page| decoder.push(page));
+        std::iter::from_fn(|| decoder.next()).collect()
+    }
+
+    #[test]
+    fn rows_come_typed_and_in_order() {
+        let mut text = String::from("Age,Id,Name\n");
+        text.extend((0..100).map(|n| format!("{n},x,\"a, \"\"{n}\"\"\"\n")));
+        text += ",x,\u{feff}z";
+        let rows: Vec<_> = decode(&text).into_iter().map(Result::unwrap).collect();
+        assert_eq!(rows.len(), 101);
+        assert_eq!(rows[99], Contact { name: "a, \"99\"".into(), age: Some(99) });
+        assert_eq!(rows[100], Contact { name: "\u{feff}z".into(), age: None });
+    }
+
+    #[test]
+    fn an_error_names_the_row_and_the_column_and_the_next_row_follows() {
+        let text = format!("Name,Age\n{}b,old\nc,7\n", "a,1\n".repeat(100));
+        let rows = decode(&text);
+        let error = rows[100].as_ref().unwrap_err();
+        assert_eq!((error.kind(), error.rows()), (ErrorKind::Incomplete, Some(100..101)));
+        assert!(error.to_string().contains("column \"Age\""), "{error}");
+        assert_eq!(rows[101].as_ref().unwrap().age, Some(7));
+    }
+}

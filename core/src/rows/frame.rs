@@ -6,7 +6,8 @@
 //!
 //! The text comes from a server that quotes each cell, but nothing rests on that: what is a record
 //! is what the `csv` crate takes for one. What cannot be a whole result is refused: a quote left
-//! open, a row with more or fewer cells than the header.
+//! open, a row with more or fewer cells than the header. A text that was cut elsewhere looks whole;
+//! that is for the transport to notice, and for whoever compares the rows with the server's count.
 
 use bytes::Bytes;
 
@@ -331,4 +332,151 @@ fn ends_line(records: &[u8]) -> bool {
 
 fn incomplete(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Incomplete, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "\"Id\",\"Name\"\n\"1\",\"a\nb\"\n\"2\",\"\"\n\"3\",\"He said \"\"hi\"\"\"";
+
+    /// All records, and the places where one can go on.
+    fn frame(
+        have: Option<Have>,
+        text: &str,
+        piece: usize,
+    ) -> Result<(String, Vec<Have>, Framed), Error> {
+        let mut framer = Framer::new(have);
+        let (mut records, mut places) = (String::new(), Vec::new());
+        let mut take = |rows: Option<Rows>| {
+            if let Some(rows) = rows {
+                records += std::str::from_utf8(&rows.records).unwrap();
+                places.push(rows.have);
+            }
+        };
+        for piece in text.as_bytes().chunks(piece) {
+            framer.push(piece);
+            take(framer.page()?);
+        }
+        let (last, whole) = framer.finish()?;
+        take(last);
+        Ok((records, places, whole))
+    }
+
+    fn refused(have: Option<Have>, text: &str) -> Error {
+        let error = frame(have, text, 5).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Incomplete);
+        error
+    }
+
+    #[test]
+    fn records_pass_as_they_are_without_the_header() {
+        for piece in 1..=TEXT.len() {
+            let (records, places, framed) = frame(None, TEXT, piece).unwrap();
+            assert_eq!(records, "\"1\",\"a\nb\"\n\"2\",\"\"\n\"3\",\"He said \"\"hi\"\"\"\n");
+            assert_eq!((framed.rows, places.last().unwrap().rows), (3, 3));
+            assert_eq!(framed.header, Some(Fingerprint::of_cells([&b"Id"[..], b"Name"])));
+        }
+    }
+
+    #[test]
+    fn no_records_can_be_said_in_four_ways() {
+        let words = "Records not found for this query";
+        for text in ["", "\n", words, &format!("{words}\r\n"), &format!("\"{words}\"\n")] {
+            let (records, places, framed) = frame(None, text, 3).unwrap();
+            assert_eq!(
+                (records.as_str(), places.len(), framed),
+                ("", 0, Framed { rows: 0, header: None })
+            );
+        }
+        let mut framer = Framer::new(None);
+        framer.push(b"\"Id\"\n");
+        let (rows, whole) = framer.finish().unwrap();
+        assert_eq!((rows.unwrap().header, whole.header.is_some()), (Bytes::from("\"Id\""), true));
+        // With a row below, the words are a header.
+        assert_eq!(frame(None, &format!("{words}\n1\n"), 9).unwrap().2.rows, 1);
+    }
+
+    #[test]
+    fn a_broken_transfer_goes_on_after_the_rows_one_has() {
+        let (all, _, framed) = frame(None, TEXT, 1).unwrap();
+        let padded = TEXT.replace("a\nb", &"long ".repeat(40));
+        for text in [TEXT, &padded] {
+            let (all, places, framed) = frame(None, text, 1).unwrap();
+            for have in places {
+                let (rest, later, again) = frame(Some(have), text, 10).unwrap();
+                assert!(all.ends_with(&rest) && again == framed);
+                assert_eq!(later.last().map_or(have, |last| *last).rows, 3);
+                assert_eq!(rest.is_empty(), have.rows == 3);
+            }
+        }
+        assert_eq!((all.lines().count(), framed.rows), (4, 3));
+    }
+
+    #[test]
+    fn a_result_that_changed_is_not_gone_on_with() {
+        let (_, places, _) = frame(None, TEXT, 1).unwrap();
+        let have = *places.last().unwrap();
+        for changed in
+            [TEXT.replace("\"2\"", "\"5\""), "\"Id\",\"Name\"\n\"1\",\"x\"\n".into(), String::new()]
+        {
+            let error = refused(Some(have), &changed);
+            assert!(error.to_string().contains("changed between two readings"), "{error}");
+        }
+        let nothing = Have { rows: 0, print: Printer::default().so_far() };
+        assert_eq!(frame(Some(nothing), TEXT, 8).unwrap(), frame(None, TEXT, 8).unwrap());
+    }
+
+    #[test]
+    fn what_was_cut_is_refused() {
+        assert!(
+            refused(None, "\"Id\"\n\"1\"\n\"2")
+                .to_string()
+                .contains("ends within quotes, after 1 whole rows")
+        );
+        let error = refused(None, "a,b\n1,2\n3,4\n5\n6,7\n");
+        assert_eq!(error.rows(), Some(2..3));
+        assert!(error.to_string().contains("has 1 cells, its header 2"), "{error}");
+    }
+
+    #[test]
+    fn the_rows_before_a_bad_one_are_given_out() {
+        let text = format!("a,b\n1,2\n3\n{}", "4,5\n".repeat(50));
+        for piece in [1, 64, 300] {
+            let mut framer = Framer::new(None);
+            let mut records = Vec::new();
+            let error = text.as_bytes().chunks(piece).find_map(|piece| {
+                framer.push(piece);
+                loop {
+                    match framer.page() {
+                        Ok(Some(rows)) => records.extend_from_slice(&rows.records),
+                        Ok(None) => return None,
+                        Err(error) => return Some(error),
+                    }
+                }
+            });
+            assert_eq!(error.unwrap().rows(), Some(1..2));
+            assert_eq!(records, b"1,2\n");
+            assert!(framer.finish().is_err());
+        }
+    }
+
+    #[test]
+    fn quotes_out_of_place_do_not_stop_a_download() {
+        let text = "a,b\n5\" pipe,\"x\"y\n\n2,\"\n\"\n";
+        let (records, _, framed) = frame(None, text, 4).unwrap();
+        assert_eq!((records.as_str(), framed.rows), ("5\" pipe,\"x\"y\n\n2,\"\n\"\n", 2));
+    }
+
+    #[test]
+    fn a_quote_left_open_does_not_fill_the_memory() {
+        let mut framer = Framer::new(None);
+        framer.push(b"a\n\"");
+        let piece = vec![b'x'; 100_000];
+        let pushed = (0..1000).take_while(|_| {
+            framer.push(&piece);
+            framer.page().is_ok()
+        });
+        assert!(pushed.count() <= LONGEST / 100_000);
+    }
 }

@@ -251,3 +251,95 @@ impl InOrder {
         self.early.values().map(Vec::len).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_vendors_example_is_read() {
+        let body = b"\"Id\",\"Success\",\"Created\",\"Error\"\n\"0035g00000Wa1aAAAR\",\"true\",\"true\",\"\"\n\
+            \"\",\"false\",\"false\",\"REQUIRED_FIELD_MISSING:Required fields are missing: [LastName]:LastName --\"\n";
+        let outcomes = outcomes_from_csv(40, body).unwrap();
+        let [good, bad] = outcomes.as_slice() else { panic!("{outcomes:?}") };
+        assert_eq!((good.row, good.id.unwrap().as_str()), (40, "0035g00000Wa1aAAAR"));
+        assert!(
+            good.success()
+                && good.created()
+                && good.row_error().is_none()
+                && good.message().is_empty()
+        );
+        assert_eq!((bad.row, bad.id, bad.fate), (41, None, Fate::Failed));
+        let error = bad.row_error().unwrap();
+        assert_eq!(error.code, Some("REQUIRED_FIELD_MISSING"));
+        assert_eq!(error.message, "Required fields are missing: [LastName]");
+        assert_eq!((error.fields, error.raw), (vec!["LastName"], bad.message()));
+    }
+
+    #[test]
+    fn columns_are_found_by_name() {
+        let body = b"more,ERROR,success,id\n1, blanks are data,FALSE,0035g00000Wa1aA\n2,\"a\n\"\"b\"\"\",True,no id\n";
+        let outcomes = outcomes_from_csv(0, body).unwrap();
+        assert_eq!((outcomes[0].message(), outcomes[0].fate), (" blanks are data", Fate::Failed));
+        assert!(outcomes[0].id.is_some() && outcomes[1].id.is_none());
+        assert_eq!(
+            (outcomes[1].message(), outcomes[1].fate),
+            ("a\n\"b\"", Fate::Succeeded { created: false })
+        );
+    }
+
+    #[test]
+    fn what_is_no_whole_result_is_refused() {
+        let head = "Id,Success,Created,Error\n";
+        let cases = [
+            (String::new(), None),
+            ("Id,Created,Error\n".into(), None),
+            (format!("{head},true,true,\n,false,false,\"cut"), None),
+            (format!("{head},true,true,\n,false\n"), Some(8..9)),
+            (format!("{head},true,true,\n,,,\n"), Some(8..9)),
+        ];
+        for (body, rows) in cases {
+            let error = outcomes_from_csv(7, body.as_bytes()).unwrap_err();
+            assert_eq!((error.kind(), error.rows()), (ErrorKind::Incomplete, rows), "{error}");
+        }
+        assert_eq!(outcomes_from_csv(7, head.as_bytes()).unwrap(), []);
+    }
+
+    #[test]
+    fn error_texts_are_taken_apart() {
+        let parse = |raw| {
+            let error = RowError::new(raw);
+            (error.code, error.message, error.fields.join("+"))
+        };
+        assert_eq!(
+            parse("ENTITY_IS_DELETED:entity is deleted:--"),
+            (Some("ENTITY_IS_DELETED"), "entity is deleted", String::new())
+        );
+        assert_eq!(
+            parse("A_1:x: y:[z]:B__c, c.D --"),
+            (Some("A_1"), "x: y:[z]", "B__c+c.D".into())
+        );
+        assert_eq!(
+            parse("A:see http://x/: {no} --"),
+            (Some("A"), "see http://x/: {no}", String::new())
+        );
+        assert_eq!(parse("A:only a message"), (Some("A"), "only a message", String::new()));
+        assert_eq!(parse(" not so: a code --"), (None, " not so: a code --", String::new()));
+        assert_eq!(parse(""), (None, "", String::new()));
+    }
+
+    #[test]
+    fn pages_come_back_in_the_order_of_the_input() {
+        let page = |rows: Range<u64>| Outcome::settled(rows, Fate::Unprocessed, "not run");
+        let mut order = InOrder::starting_at(2);
+        order.add(page(9..10));
+        order.add(page(4..9));
+        order.add(page(4..4));
+        assert_eq!((order.next(), order.held()), (None, 6));
+        order.add(page(2..4));
+        for rows in [2..4, 4..9, 9..10] {
+            assert_eq!(order.next(), Some(page(rows)));
+        }
+        assert_eq!((order.next(), order.held()), (None, 0));
+    }
+}

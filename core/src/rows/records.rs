@@ -147,9 +147,9 @@ mod tests {
     fn a_quote_left_open_does_not_fill_the_memory() {
         let mut records = Records::new();
         records.push(b"A\n\"");
-        let mut given = 0;
+        let (mut given, piece) = (0, vec![b'x'; 100_000]);
         loop {
-            records.push(&[b'x'; 100_000]);
+            records.push(&piece);
             match records.next() {
                 Ok(found) => given += usize::from(found.is_some()),
                 Err(error) => break assert_eq!(error.kind(), ErrorKind::Input),
