@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use quick_xml::Reader;
-use quick_xml::escape::escape;
+use quick_xml::escape::partial_escape;
 use quick_xml::events::{BytesRef, Event};
 use serde_json::{Map, Value};
 
@@ -58,7 +58,7 @@ impl Fact {
 
     fn xml(&self) -> Option<String> {
         match self {
-            Self::Text(text) | Self::Version(text) => Some(escape(text.as_str()).into_owned()),
+            Self::Text(text) | Self::Version(text) => Some(xml_text(text)),
             Self::Count(n) => Some(n.to_string()),
             Self::Moment(ms) => Some(calendar::instant(*ms)),
             Self::Absent | Self::JsonFalse => None,
@@ -75,6 +75,13 @@ impl Fact {
             Self::JsonFalse => false.into(),
         }
     }
+}
+
+/// Text as XML can hold it: most control characters have no place there, not even escaped.
+fn xml_text(text: &str) -> String {
+    let allowed = |c: char| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+    let text: String = text.chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect();
+    partial_escape(text.as_str()).into_owned()
 }
 
 /// The fields of one document, in the order of the schema.
@@ -197,7 +204,7 @@ fn read_xml(body: &[u8]) -> Result<Said, Fault> {
                 path.push(name);
             }
             Event::Empty(tag) if path.is_empty() && !rooted && name_of(&tag) == "jobInfo" => {
-                rooted = true
+                rooted = true;
             }
             Event::Empty(_) if path.len() == 1 => {}
             Event::Empty(_) => return Err(bad("unexpected element")),

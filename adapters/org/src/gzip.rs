@@ -24,9 +24,9 @@ pub(crate) fn wanted(headers: &HeaderMap) -> bool {
 /// Packs an answer, at the level that costs least.
 pub(crate) fn pack(mut response: Response<Bytes>) -> Response<Bytes> {
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
-    let packed = packer.write_all(response.body()).and_then(|()| packer.finish());
-    if let Ok(packed) = packed {
-        *response.body_mut() = packed.into();
+    let done = packer.write_all(response.body()).and_then(|()| packer.finish());
+    if let Ok(body) = done {
+        *response.body_mut() = body.into();
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response

@@ -61,6 +61,16 @@ pub(crate) fn read(text: &str) -> Option<(&str, i64)> {
     Some((&text[..3], number.unwrap_or(-1)))
 }
 
+/// An id with its checksum, whether it came with it or not.
+pub(crate) fn full(text: &str) -> Option<[u8; LONG]> {
+    read(text)?;
+    let mut id = [0; LONG];
+    id[..SHORT].copy_from_slice(&text.as_bytes()[..SHORT]);
+    let check = checksum(&id);
+    id[SHORT..].copy_from_slice(&check);
+    Some(id)
+}
+
 /// The number of an id that must have this prefix.
 pub(crate) fn number(prefix: &str, text: &str) -> Option<i64> {
     read(text).filter(|(found, _)| *found == prefix).map(|(_, n)| n)
@@ -96,6 +106,13 @@ mod tests {
         assert_eq!(checksum(b"0015000000Gv7qJ"), *b"AAR");
         assert_eq!(read("0015000000Gv7qJAAR").map(|(prefix, _)| prefix), Some("001"));
         assert_eq!(read("0015000000Gv7qJAAS"), None);
+    }
+
+    #[test]
+    fn both_forms_of_an_id_are_the_same() {
+        assert_eq!(full("0015000000Gv7qJ"), Some(*b"0015000000Gv7qJAAR"));
+        assert_eq!(full("0015000000Gv7qJAAR"), full("0015000000Gv7qJ"));
+        assert_eq!(full("0015000000Gv7q"), None);
     }
 
     #[test]

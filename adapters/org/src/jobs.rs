@@ -28,6 +28,9 @@ pub(crate) const TABLES: &str = "
     CREATE TABLE IF NOT EXISTS _file (n INTEGER PRIMARY KEY, batch INTEGER, body BLOB);
     CREATE INDEX IF NOT EXISTS _of_batch ON _file (batch);";
 
+/// State messages may be cut, and this one would hold a whole mistaken column if it were not.
+const MESSAGE: usize = 2_000;
+
 /// What a job does. Read with regard to case: `INSERT` is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
@@ -190,6 +193,18 @@ pub(crate) enum Phase {
     NotProcessed,
 }
 
+impl Phase {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "Queued",
+            Self::InProgress => "InProgress",
+            Self::Completed => "Completed",
+            Self::Failed => "Failed",
+            Self::NotProcessed => "NotProcessed",
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Batch {
     pub(crate) n: i64,
@@ -323,6 +338,7 @@ impl Batch {
     }
 
     pub(crate) fn fail(&self, db: &Connection, message: &str) -> rusqlite::Result<()> {
+        let message: String = message.chars().take(MESSAGE).collect();
         db.prepare_cached("UPDATE _batch SET state = 'Failed', message = ? WHERE n = ?")?
             .execute(params![message, self.n])
             .map(drop)
@@ -349,7 +365,7 @@ impl Batch {
         vec![
             ("id", Fact::Text(self.id())),
             ("jobId", Fact::Text(ids::long(ids::JOB, self.job))),
-            ("state", Fact::Text(format!("{:?}", self.phase(now)))),
+            ("state", Fact::text(self.phase(now).name())),
             ("stateMessage", Fact::maybe(self.message.clone())),
             ("createdDate", Fact::Moment(self.created)),
             ("systemModstamp", Fact::Moment(self.modified(now))),

@@ -13,27 +13,20 @@ use crate::schema::Object;
 use crate::soql::{self, Plan, Problem};
 use crate::store;
 use crate::value;
-use crate::work::{Outcome, finish};
+use crate::work::{Failure, finish};
 
 /// The whole body of a result without rows.
 const NOTHING: &[u8] = b"Records not found for this query";
 
-pub(crate) fn run(org: &Org, job: &Job, batch: &Batch) -> rusqlite::Result<Outcome> {
+pub(crate) fn run(org: &Org, job: &Job, batch: &Batch) -> Result<(), Failure> {
     let body = store::request(&org.db, batch.n)?;
     let text = String::from_utf8_lossy(&body);
-    let (object, plan) = match understand(org, job, &text) {
-        Ok(understood) => understood,
-        Err(message) => {
-            return Ok(Outcome::Failed(format!(
-                "InvalidBatch : Failed to process query: {message}"
-            )));
-        }
-    };
+    let (object, plan) = understand(org, job, &text)
+        .map_err(|message| Failure::batch(format!("Failed to process query: {message}")))?;
     let change = org.db.unchecked_transaction()?;
     let rows = write_files(&change, &org.config, batch, object, &plan)?;
     finish(&change, batch, rows, 0)?;
-    change.commit()?;
-    Ok(Outcome::Completed { processed: rows, failed: 0 })
+    Ok(change.commit()?)
 }
 
 /// Reads and plans a query; the error is what the state message says.

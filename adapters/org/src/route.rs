@@ -78,13 +78,11 @@ pub(crate) fn route<'a>(method: &Method, parts: &[&'a str]) -> Result<Route<'a>,
 /// Versions the org answers to: those in service, and a few of the years to come.
 pub(crate) fn version(text: &str) -> Result<&str, Fault> {
     let number = text.strip_suffix(".0").filter(|number| number.len() == 2);
-    match number.and_then(|number| number.parse::<u8>().ok()) {
-        Some(31..) => Ok(text),
-        _ => {
-            let shown: String = text.chars().take(20).collect();
-            Err(Fault::bad("InvalidVersion", format!("Unsupported API version: {shown}")))
-        }
+    if number.and_then(|number| number.parse::<u8>().ok()).is_some_and(|number| number >= 31) {
+        return Ok(text);
     }
+    let shown: String = text.chars().take(20).collect();
+    Err(Fault::bad("InvalidVersion", format!("Unsupported API version: {shown}")))
 }
 
 #[cfg(test)]

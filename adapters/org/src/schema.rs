@@ -49,6 +49,7 @@ impl Kind {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the flags of the schema file")]
 pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) label: String,

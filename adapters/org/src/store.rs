@@ -5,6 +5,7 @@
 //! schema alone, values are always bound.
 
 use std::io::Read;
+use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -16,6 +17,7 @@ use crate::schema::{self, CUSTOM_FIELDS, Field, Object, Schema};
 pub(crate) fn prepare(db: &Connection) -> Result<Schema, OrgError> {
     // A practice org may lose the last moments at a power cut, but is never damaged by one (WAL).
     // The lock tells a second process at once, instead of letting it give out the same ids.
+    db.busy_timeout(Duration::ZERO)?;
     db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "NORMAL")?;

@@ -13,6 +13,8 @@ use crate::{calendar, ids};
 pub(crate) enum Value<'a> {
     Null,
     Text(&'a str),
+    /// An id in its long form, so that both forms are the same value.
+    Id([u8; 18]),
     Int(i64),
     Real(f64),
 }
@@ -22,6 +24,7 @@ impl rusqlite::ToSql for Value<'_> {
         Ok(ToSqlOutput::Borrowed(match self {
             Self::Null => ValueRef::Null,
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Id(id) => ValueRef::Text(id),
             Self::Int(n) => ValueRef::Integer(*n),
             Self::Real(x) => ValueRef::Real(*x),
         }))
@@ -82,8 +85,8 @@ pub(crate) fn read<'a>(field: &Field, text: &'a str) -> Result<Value<'a>, RowErr
             None => Err(wrong_type(field, text)),
         },
         Kind::Date => Err(wrong_type(field, text)),
-        Kind::Reference(_) | Kind::Id => match ids::read(text) {
-            Some(_) => Ok(Value::Text(text)),
+        Kind::Reference(_) | Kind::Id => match ids::full(text) {
+            Some(id) => Ok(Value::Id(id)),
             None => Err(wrong_id(field, text)),
         },
     }

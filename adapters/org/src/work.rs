@@ -6,15 +6,34 @@ use crate::jobs::{Batch, Job};
 use crate::org::Org;
 use crate::{ingest, query, store};
 
-/// How a batch ended.
+/// Why a batch as a whole could not be processed.
 #[derive(Debug)]
-pub(crate) enum Outcome {
-    Completed {
-        processed: i64,
-        failed: i64,
-    },
-    /// The batch as a whole could not be processed; this is its state message.
-    Failed(String),
+pub(crate) enum Failure {
+    /// Its state message.
+    Batch(String),
+    Database(rusqlite::Error),
+}
+
+impl Failure {
+    /// Something is wrong with what was sent.
+    pub(crate) fn batch(message: impl Into<String>) -> Self {
+        Self::Batch(format!("InvalidBatch : {}", message.into()))
+    }
+
+    fn message(self) -> String {
+        match self {
+            Self::Batch(message) => message,
+            Self::Database(error) => {
+                format!("InternalServerError : The practice org's database failed: {error}")
+            }
+        }
+    }
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
 }
 
 /// Does the work of every batch whose end has come, in the order of the ends.
@@ -23,17 +42,12 @@ pub(crate) fn settle(org: &mut Org, now: i64) -> rusqlite::Result<()> {
         let outcome = match Job::find(&org.db, batch.job)? {
             Some(job) if job.operation.is_query() => query::run(org, &job, &batch),
             Some(job) => ingest::run(org, &job, &batch),
-            None => Ok(Outcome::Failed("InvalidJob : The job is gone".into())),
+            None => Err(Failure::batch("The job is gone")),
         };
-        // What the transaction of the work did not commit is undone by now. A batch that cannot be
-        // processed must still end, or every later request would try it again.
-        let outcome = outcome.unwrap_or_else(|error| {
-            Outcome::Failed(format!(
-                "InternalServerError : The practice org's database failed: {error}"
-            ))
-        });
-        if let Outcome::Failed(message) = outcome {
-            batch.fail(&org.db, &message)?;
+        // What the work's transaction did not commit is undone by now. Whatever went wrong, the
+        // batch must end, or every later request would try it again.
+        if let Err(failure) = outcome {
+            batch.fail(&org.db, &failure.message())?;
         }
     }
     Ok(())

@@ -124,14 +124,12 @@ impl<'o> Planner<'o> {
 
     /// Joins halves of halves: the depth of an expression is bounded in SQLite, its length is not.
     fn join(&mut self, terms: &[Condition<'_>], word: &str) -> Result<String, Problem> {
-        match terms {
-            [term] => self.condition(term),
-            _ => {
-                let (left, right) = terms.split_at(terms.len() / 2);
-                let left = self.join(left, word)?;
-                Ok(format!("({left} {word} {})", self.join(right, word)?))
-            }
+        if let [term] = terms {
+            return self.condition(term);
         }
+        let (left, right) = terms.split_at(terms.len() / 2);
+        let left = self.join(left, word)?;
+        Ok(format!("({left} {word} {})", self.join(right, word)?))
     }
 
     fn compare(
@@ -233,7 +231,8 @@ impl<'o> Planner<'o> {
                 Some(Owned::Int(self.own_number(name, &literal.text)?))
             }
             (Kind::Reference(_), Operand::Text(literal)) => {
-                Some(Owned::Text(full_id(name, &literal.text)?))
+                let id = ids::full(&literal.text).ok_or_else(|| invalid_id(name, &literal.text))?;
+                Some(Owned::Text(String::from_utf8_lossy(&id).into_owned()))
             }
             (Kind::Boolean, Operand::Boolean(b)) => Some(Owned::Int((*b).into())),
             (Kind::Int | Kind::Number(_), Operand::Number(text)) => number(text).map(Owned::Real),
@@ -263,12 +262,6 @@ impl<'o> Planner<'o> {
         self.parameters.push(value);
         Ok(format!("?{}", self.parameters.len()))
     }
-}
-
-/// References are stored with their checksum, and may be asked for without.
-fn full_id(name: Name<'_>, id: &str) -> Result<String, Problem> {
-    let (prefix, n) = ids::read(id).ok_or_else(|| invalid_id(name, id))?;
-    Ok(if n < 0 { id.to_owned() } else { ids::long(prefix, n) })
 }
 
 fn invalid_id(name: Name<'_>, id: &str) -> Problem {

@@ -38,13 +38,19 @@ impl Answer {
 
     /// The texts of all elements of this name.
     pub(crate) fn elements(&self, name: &str) -> Vec<&str> {
-        let parts = self.body.split(&format!("<{name}>") as &str).skip(1);
+        let start = format!("<{name}>");
+        let parts = self.body.split(&start as &str).skip(1);
         parts.filter_map(|part| part.split_once('<').map(|(text, _)| text)).collect()
     }
 
     /// `status code: message` of a refusal.
     pub(crate) fn refusal(&self) -> String {
-        format!("{} {}: {}", self.status, self.element("exceptionCode"), self.element("exceptionMessage"))
+        format!(
+            "{} {}: {}",
+            self.status,
+            self.element("exceptionCode"),
+            self.element("exceptionMessage")
+        )
     }
 }
 
@@ -70,8 +76,15 @@ impl Client {
         self.org.handle(Time::since_start(self.now), request)
     }
 
-    pub(crate) fn ask(&mut self, method: &str, path: &str, media_type: &str, body: impl Into<Bytes>) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header("X-SFDC-Session", &self.session);
+    pub(crate) fn ask(
+        &mut self,
+        method: &str,
+        path: &str,
+        media_type: &str,
+        body: impl Into<Bytes>,
+    ) -> Answer {
+        let mut request =
+            Request::builder().method(method).uri(path).header("X-SFDC-Session", &self.session);
         if !media_type.is_empty() {
             request = request.header("Content-Type", media_type);
         }
@@ -135,7 +148,13 @@ impl Client {
 
     /// Loads one file in a job of its own: the lines of its result below the header, or the state
     /// message of the batch if that failed.
-    pub(crate) fn load(&mut self, operation: &str, object: &str, more: &str, body: impl Into<Bytes>) -> Vec<String> {
+    pub(crate) fn load(
+        &mut self,
+        operation: &str,
+        object: &str,
+        more: &str,
+        body: impl Into<Bytes>,
+    ) -> Vec<String> {
         let job = self.job(operation, object, more);
         let batch = self.add(&job, body);
         self.wait(60);
@@ -155,7 +174,12 @@ impl Client {
     }
 
     /// Runs a query in a job of its own: its files, or the state message.
-    pub(crate) fn files(&mut self, operation: &str, object: &str, soql: &str) -> Result<Vec<String>, String> {
+    pub(crate) fn files(
+        &mut self,
+        operation: &str,
+        object: &str,
+        soql: &str,
+    ) -> Result<Vec<String>, String> {
         let job = self.job(operation, object, "");
         let batch = self.add(&job, soql.to_owned());
         self.wait(60);

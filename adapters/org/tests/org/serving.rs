@@ -1,1 +1,167 @@
-//! todo
+//! The org on a real socket, talked to byte by byte.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use sfbulk_org::{Config, Org, Server, serve};
+
+fn server() -> Server {
+    let config = Config::new().latency(Duration::ZERO).max_body(100_000);
+    serve(Org::in_memory_with(config).unwrap(), 0).unwrap()
+}
+
+/// A connection that is kept alive.
+struct Line(BufReader<TcpStream>);
+
+impl Line {
+    fn to(server: &Server) -> Self {
+        let stream = TcpStream::connect(server.addr()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    fn say(&mut self, text: &str) {
+        self.0.get_mut().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// The status and the body of the next answer.
+    fn hear(&mut self) -> (u16, String) {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        let status = line.split(' ').nth(1).unwrap_or_else(|| panic!("{line:?}")).parse().unwrap();
+        let mut length = 0;
+        loop {
+            let mut header = String::new();
+            self.0.read_line(&mut header).unwrap();
+            if header.trim().is_empty() {
+                break;
+            }
+            if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).unwrap();
+        (status, String::from_utf8(body).unwrap())
+    }
+
+    fn ask(&mut self, server: &Server, start: &str, media_type: &str, body: &str) -> (u16, String) {
+        let (session, length) = (server.session(), body.len());
+        self.say(&format!(
+            "{start} HTTP/1.1\r\nHost: x\r\nX-SFDC-SESSION: {session}\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\n\r\n{body}"
+        ));
+        self.hear()
+    }
+}
+
+const JOB: &str = r#"{"operation":"insert","object":"Account","contentType":"CSV"}"#;
+
+#[test]
+fn one_connection_carries_a_whole_load() {
+    let server = server();
+    assert_eq!(server.url(), format!("http://127.0.0.1:{}", server.addr().port()));
+    let mut line = Line::to(&server);
+    let (status, body) =
+        line.ask(&server, "POST /services/async/66.0/job", "application/json", JOB);
+    assert_eq!((status, body.contains("750000000000001AAA")), (201, true));
+    let session = server.session();
+    let start = "POST /services/async/66.0/job/750000000000001AAA/batch HTTP/1.1\r\nHost: x\r\nContent-Type: text/csv\r\n";
+    line.say(&format!("{start}X-SFDC-Session: {session}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nName\n\r\n2\r\nA\n\r\n0\r\n\r\n"));
+    assert_eq!(line.hear().0, 201);
+    line.say(&format!(
+        "{start}X-SFDC-Session: {session}\r\nExpect: 100-continue\r\nContent-Length: 7\r\n\r\n"
+    ));
+    assert_eq!(line.hear().0, 100);
+    line.say("Name\nB\n");
+    assert_eq!(line.hear().0, 201);
+    let path = "GET /services/async/66.0/job/750000000000001AAA/batch/751000000000002AAA/result";
+    let (status, body) = line.ask(&server, path, "", "");
+    assert_eq!(
+        (status, body.lines().nth(1)),
+        (200, Some("\"001000000000002AAA\",\"true\",\"true\",\"\""))
+    );
+}
+
+#[test]
+fn a_body_that_is_too_large_is_drained_and_refused() {
+    let server = server();
+    let mut line = Line::to(&server);
+    let large = "x".repeat(3_000_000);
+    let (status, body) = line.ask(&server, "POST /services/async/66.0/job", "text/csv", &large);
+    assert_eq!((status, body.contains("100000 bytes")), (413, true));
+    let (status, _) = line.ask(&server, "POST /services/async/66.0/job", "application/json", JOB);
+    assert_eq!(status, 201, "the connection is still good");
+}
+
+#[test]
+fn a_client_that_asks_first_need_not_send_what_is_too_large() {
+    let server = server();
+    let mut line = Line::to(&server);
+    line.say("POST /services/async/66.0/job HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3000000\r\n\r\n");
+    assert_eq!(line.hear().0, 413);
+}
+
+#[test]
+fn nonsense_ends_the_connection_and_not_the_server() {
+    let server = server();
+    for nonsense in
+        ["\r\n\r\nhello\r\n\r\n", &format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(100_000))]
+    {
+        let mut stream = TcpStream::connect(server.addr()).unwrap();
+        let _ = stream.write_all(nonsense.as_bytes());
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        assert!(
+            answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"),
+            "{}",
+            String::from_utf8_lossy(&answer)
+        );
+    }
+    let half = TcpStream::connect(server.addr()).unwrap();
+    (&half)
+        .write_all(b"POST /services/async/66.0/job HTTP/1.1\r\nContent-Length: 100\r\n\r\nhalf")
+        .unwrap();
+    drop(half);
+    let mut line = Line::to(&server);
+    assert_eq!(line.ask(&server, "POST /services/async/66.0/job", "application/json", JOB).0, 201);
+}
+
+#[test]
+fn many_clients_at_once() {
+    let server = server();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let mut line = Line::to(&server);
+                for _ in 0..20 {
+                    assert_eq!(
+                        line.ask(&server, "POST /services/async/66.0/job", "application/json", JOB)
+                            .0,
+                        201
+                    );
+                }
+            });
+        }
+    });
+    let mut line = Line::to(&server);
+    let (_, body) = line.ask(&server, "POST /services/async/66.0/job", "application/json", JOB);
+    assert!(body.contains("75000000000002bAAA"), "the 161st: {body}");
+}
+
+#[test]
+fn a_server_that_was_shut_down_is_gone() {
+    let server = server();
+    let mut idle = Line::to(&server);
+    idle.ask(&server, "POST /services/async/66.0/job", "application/json", JOB);
+    let address = server.addr();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| server.wait());
+        server.shutdown();
+        waiting.join().unwrap();
+    });
+    assert!(TcpStream::connect(address).is_err());
+    assert_eq!(idle.0.read(&mut [0]).unwrap(), 0, "idle connections are closed");
+    let expired = server.expire_session();
+    assert!(expired.contains("!PRACTICE"));
+}

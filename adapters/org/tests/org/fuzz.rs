@@ -1,0 +1,165 @@
+//! Whatever a client sends, the org answers; and what it makes of it, SQLite understands.
+
+use std::cell::RefCell;
+use std::time::Duration;
+
+use proptest::prelude::*;
+use sfbulk_org::Config;
+
+use crate::client::{CSV, Client, JSON, XML};
+
+fn client() -> RefCell<Client> {
+    RefCell::new(Client::with(Config::new().latency(Duration::ZERO)))
+}
+
+/// Adds a batch to a job and returns its state message.
+fn outcome(client: &RefCell<Client>, job: &str, body: &[u8]) -> String {
+    let mut client = client.borrow_mut();
+    let added = client.post(&format!("job/{job}/batch"), CSV, body.to_vec());
+    if added.status != 201 {
+        return added.refusal();
+    }
+    let batch = added.element("id").to_owned();
+    let info = client.batch(job, &batch);
+    assert!(["Completed", "Failed"].contains(&info.element("state")), "{}", info.body);
+    info.element("stateMessage").to_owned()
+}
+
+/// Conditions that are meant to be understood.
+fn condition() -> impl Strategy<Value = String> {
+    let field = prop::sample::select(vec![
+        "Id",
+        "Name",
+        "AnnualRevenue",
+        "IsDeleted",
+        "CreatedDate",
+        "ParentId",
+    ]);
+    let sign = prop::sample::select(vec!["=", "!=", "<", ">=", "LIKE", "IN", "NOT IN"]);
+    let value = prop::sample::select(vec![
+        "null",
+        "'a%'",
+        "'001000000000001'",
+        "5",
+        "true",
+        "2026-01-01",
+        "2026-01-01T00:00:00Z",
+        "('a', null)",
+        "(1, 2)",
+        "('001000000000001AAA')",
+        "(null)",
+    ]);
+    let leaf =
+        (field, sign, value).prop_map(|(field, sign, value)| format!("{field} {sign} {value}"));
+    leaf.prop_recursive(4, 16, 3, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|term| format!("NOT {term}")),
+            prop::collection::vec(inner.clone(), 1..4)
+                .prop_map(|terms| format!("({})", terms.join(" AND "))),
+            prop::collection::vec(inner, 1..4)
+                .prop_map(|terms| format!("({})", terms.join(" OR "))),
+        ]
+    })
+}
+
+fn soup() -> impl Strategy<Value = String> {
+    let word = prop::sample::select(vec![
+        "SELECT",
+        "Id",
+        "Name",
+        ",",
+        "FROM",
+        "Account",
+        "WHERE",
+        "(",
+        ")",
+        "AND",
+        "OR",
+        "NOT",
+        "IN",
+        "LIKE",
+        "=",
+        "<>",
+        "'x'",
+        "'\\''",
+        "1",
+        "-1.5e3",
+        "null",
+        "true",
+        "ORDER",
+        "BY",
+        "DESC",
+        "NULLS",
+        "LAST",
+        "LIMIT",
+        "2026-01-01",
+        "é",
+        "'",
+    ]);
+    prop::collection::vec(word, 0..20).prop_map(|words| words.join(" "))
+}
+
+#[test]
+fn every_query_ends() {
+    let client = client();
+    client.borrow_mut().insert("Account", "Name,AnnualRevenue\na,5\nb,\n");
+    let job = client.borrow_mut().job("query", "Account", "");
+    let query = prop_oneof![
+        condition().prop_map(|condition| format!("SELECT Id, Name FROM Account WHERE {condition}")),
+        soup(),
+        soup().prop_map(|soup| format!("SELECT Id FROM Account WHERE {soup}")),
+        any::<String>(),
+    ];
+    proptest!(ProptestConfig::with_cases(1_000), |(query in query)| {
+        let message = outcome(&client, &job, query.as_bytes());
+        prop_assert!(!message.contains("InternalServerError"), "{query}: {message}");
+    });
+}
+
+#[test]
+fn every_file_ends() {
+    let client = client();
+    let key = "<externalIdFieldName>Key__c</externalIdFieldName>";
+    let job = client.borrow_mut().job("upsert", "Account", key);
+    let cell = prop_oneof![
+        Just("x".to_owned()),
+        Just("\"a\"\"b\r\n\"".to_owned()),
+        Just("#N/A".to_owned()),
+        Just(String::new()),
+        "[a-c\",\r\n ]{0,3}",
+        any::<String>(),
+    ];
+    let rows = prop::collection::vec(prop::collection::vec(cell, 1..5), 0..6);
+    proptest!(ProptestConfig::with_cases(500), |(rows in rows, head in any::<bool>())| {
+        let head = if head { "Key__c,Name,AnnualRevenue,ParentId\n" } else { "" };
+        let rows: Vec<String> = rows.iter().map(|row| row.join(",")).collect();
+        let message = outcome(&client, &job, format!("{head}{}", rows.join("\n")).as_bytes());
+        prop_assert!(!message.contains("InternalServerError"), "{message}");
+    });
+}
+
+#[test]
+fn every_document_is_answered() {
+    let client = client();
+    let text = prop_oneof![
+        any::<String>(),
+        "[<>/a-z\"=!&; \\-\\[\\]{}:]{0,40}",
+        "<jobInfo>[<>/a-c&;#]{0,20}</jobInfo>"
+    ];
+    proptest!(ProptestConfig::with_cases(500), |(text in text, json in any::<bool>())| {
+        let answer = client.borrow_mut().post("job", if json { JSON } else { XML }, text);
+        prop_assert_eq!(answer.status, 400);
+    });
+}
+
+#[test]
+fn every_path_is_answered() {
+    let client = client();
+    let path =
+        "(/(services|async|66\\.0|job|batch|result|request|750000000000001|[a-z0-9.%]{0,18})){0,9}";
+    proptest!(ProptestConfig::with_cases(500), |(path in path)| {
+        let path = if path.is_empty() { "/".to_owned() } else { path };
+        let status = client.borrow_mut().ask("GET", &path, "", "").status;
+        prop_assert!([400, 404, 405].contains(&status), "{path}: {status}");
+    });
+}
