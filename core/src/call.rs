@@ -165,10 +165,11 @@ impl Intake {
     /// Room for the next piece of the body; say with [`filled`](Self::filled) how much of it was
     /// used.
     pub fn space(&mut self) -> &mut [u8] {
+        self.give_back(0);
         match &mut self.framer {
             Some(framer) if self.framing => framer.space(),
             _ => {
-                let data = self.whole.len() - self.room;
+                let data = self.whole.len();
                 self.room = ROOM;
                 self.whole.resize(data + ROOM, 0);
                 &mut self.whole[data..]
@@ -181,7 +182,7 @@ impl Intake {
     pub fn filled(&mut self, n: usize) -> Result<Option<Page>, Failure> {
         match &mut self.framer {
             Some(framer) if self.framing => framer.filled(n),
-            _ => self.whole.truncate((self.whole.len() - self.room) + n.min(self.room)),
+            _ => self.give_back(n),
         }
         self.took(n)
     }
@@ -191,15 +192,20 @@ impl Intake {
         match &mut self.framer {
             Some(framer) if self.framing => framer.push(piece),
             _ => {
-                self.whole.truncate(self.whole.len() - self.room);
+                self.give_back(0);
                 self.whole.extend_from_slice(piece);
             }
         }
         self.took(piece.len())
     }
 
-    fn took(&mut self, n: usize) -> Result<Option<Page>, Failure> {
+    /// Ends the loan of the room, of which `n` bytes were used.
+    fn give_back(&mut self, n: usize) {
+        self.whole.truncate(self.whole.len() - self.room + n.min(self.room));
         self.room = 0;
+    }
+
+    fn took(&mut self, n: usize) -> Result<Option<Page>, Failure> {
         self.received += n as u64;
         if !self.framing && self.framer.is_some() && self.is_csv() {
             self.framing = true;
@@ -235,6 +241,7 @@ impl Intake {
     }
 
     fn ended(mut self) -> Result<(Option<Page>, Reply), Failure> {
+        self.give_back(0);
         let length = self.length.clone().map_err(Failure::Lost)?;
         if let Some(length) = length.filter(|length| *length != self.received) {
             let got = self.received;
@@ -515,6 +522,31 @@ mod tests {
         }
         let (_, reply) = take(&expect, Response::builder(), &[]);
         assert!(matches!(reply, Reply::Streamed(Received { rows: 0, header: None, .. })));
+    }
+
+    #[test]
+    fn room_that_was_lent_and_not_used_is_no_data() {
+        let csv: &[u8] = b"\"Id\"\n\"a\"\n";
+        for expect in [Expect::Whole { at_most: 100 }, Expect::Rows { have: None }] {
+            let (parts, ()) = Response::new(()).into_parts();
+            let mut intake = expect.open(parts);
+            let mut rows = 0;
+            for piece in csv.chunks(4) {
+                intake.space()[..piece.len()].copy_from_slice(piece);
+                rows += match intake.filled(piece.len()).unwrap() {
+                    Some(Page::Rows(page)) => page.count,
+                    _ => 0,
+                };
+            }
+            let _ = intake.space(); // and then the body has ended
+            match intake.finish() {
+                (None, Reply::Whole(response)) => assert_eq!(response.body(), csv),
+                (Some(Page::Rows(page)), Reply::Streamed(received)) => {
+                    assert_eq!((rows + page.count, received.rows), (1, 1));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
 
     #[test]
