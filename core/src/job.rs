@@ -701,7 +701,8 @@ impl Job {
         let trouble = self.troubles.entry(errand).or_default();
         trouble.tries += 1;
         let left = self.summary.retries < bounds.retries + self.successes / 10;
-        let most = if matches!(errand, Errand::Fetch { .. }) { bounds.reads } else { bounds.tries };
+        let hopeless = self.successes == 0 || matches!(errand, Errand::Fetch { .. });
+        let most = if hopeless { bounds.few_tries.min(bounds.tries) } else { bounds.tries };
         if trouble.tries >= most || !left {
             return false;
         }

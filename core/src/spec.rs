@@ -38,9 +38,10 @@ pub struct Bounds {
     /// Tries of one request before it is given up. 8: with the waits below about a minute and a
     /// half, the length of an instance's restart.
     pub tries: u32,
-    /// Tries of one download in a row that bring no new row. 4: a file that is cut at the same
-    /// place each time will not get better.
-    pub reads: u32,
+    /// Tries where more will hardly help. 4: the first request of a run fails for a wrong address
+    /// more often than for a restart, and a file that is cut at the same place each time, with no
+    /// new row, will not get better.
+    pub few_tries: u32,
     /// Retries of the whole run before it is given up, beside one for each ten requests that
     /// succeeded. 20: an outage must not turn a client into a flood.
     pub retries: u64,
@@ -75,7 +76,7 @@ impl Default for Bounds {
         Self {
             parallel: 4,
             tries: 8,
-            reads: 4,
+            few_tries: 4,
             retries: 20,
             first_wait: Duration::from_secs(1),
             longest_wait: Duration::from_secs(60),

@@ -126,7 +126,9 @@ fn answer(
                 document(stream, 200, &list)
             }
         }
-        ("GET", ["job", _, "batch", _, "result", _]) => send(stream, 200, "text/csv", &state.result),
+        ("GET", ["job", _, "batch", _, "result", _]) => {
+            send(stream, 200, "text/csv", &state.result)
+        }
         _ => document(stream, 404, "<error><exceptionCode>InvalidUrl</exceptionCode></error>"),
     }
 }
