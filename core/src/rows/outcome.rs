@@ -1,12 +1,13 @@
 //! What became of each row of a load.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::error::{Error, ErrorKind};
 use crate::id::RecordId;
 
-use super::scan::{BLOCK, Scanner};
+use super::scan::{BLOCK, Scanner, cells, without_end};
 
 /// What became of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -119,28 +120,102 @@ fn is_code(text: &str) -> bool {
 /// quotes, lacks `Id`, `Success` or `Error`, has a row of another width, or one whose success is
 /// neither true nor false.
 pub fn outcomes_from_csv(first_row: u64, body: &[u8]) -> Result<Vec<Outcome>, Error> {
-    if ends_in_quotes(body) {
+    let text = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
+    let mut result = ResultReader::new(first_row, text);
+    let mut scanner = Scanner::default();
+    for (block, piece) in text.chunks(BLOCK).enumerate() {
+        let marks = match piece.first_chunk() {
+            Some(piece) => scanner.lenient(piece),
+            None => scanner.tail(piece),
+        };
+        let mut events = marks.starts | marks.commas;
+        while events != 0 {
+            let bit = events & events.wrapping_neg();
+            events ^= bit;
+            let at = block * BLOCK + bit.trailing_zeros() as usize;
+            if marks.starts & bit != 0 {
+                result.record_starts(at)?;
+            }
+            if marks.commas & bit != 0 {
+                result.commas.push(at);
+            }
+        }
+    }
+    if scanner.in_quotes() {
         return Err(incomplete("the result of a batch ends within quotes")
             .advise("it was cut on its way; read it again"));
     }
-    let mut reader = csv::Reader::from_reader(body);
-    let columns =
-        reader.byte_headers().map_err(|error| unreadable(&error)).and_then(Columns::of)?;
-    let mut outcomes = Vec::new();
-    let mut record = csv::ByteRecord::new();
-    let mut row = first_row;
-    while reader
-        .read_byte_record(&mut record)
-        .map_err(|error| unreadable(&error).of_rows(row..row + 1))?
-    {
-        outcomes.push(columns.outcome(row, &record)?);
-        row += 1;
+    result.record_starts(text.len())?;
+    match result.columns {
+        Some(_) => Ok(result.outcomes),
+        None => Err(incomplete("the result of a batch is empty")),
     }
-    Ok(outcomes)
+}
+
+/// The text of a result, and how far it is understood.
+struct ResultReader<'a> {
+    text: &'a [u8],
+    /// Where the open record starts, and the commas in it.
+    open: Option<usize>,
+    commas: Vec<usize>,
+    columns: Option<Columns>,
+    row: u64,
+    outcomes: Vec<Outcome>,
+}
+
+impl<'a> ResultReader<'a> {
+    fn new(row: u64, text: &'a [u8]) -> Self {
+        let commas = Vec::with_capacity(8);
+        Self { text, open: None, commas, columns: None, row, outcomes: Vec::new() }
+    }
+
+    /// A record starts at `at`, or the text ends there: the one before, if any, is whole.
+    fn record_starts(&mut self, at: usize) -> Result<(), Error> {
+        if let Some(open) = self.open.replace(at) {
+            let record = without_end(self.text.get(open..at).unwrap_or_default());
+            let cells = Cells { record, open, commas: &self.commas };
+            match &self.columns {
+                None => self.columns = Some(Columns::of(&cells)?),
+                Some(columns) => {
+                    self.outcomes.push(columns.outcome(self.row, &cells)?);
+                    self.row += 1;
+                }
+            }
+        }
+        self.commas.clear();
+        Ok(())
+    }
+}
+
+/// The cells of one record, each decoded when it is asked for.
+struct Cells<'a> {
+    record: &'a [u8],
+    /// Where the record starts in the text, and the commas between its cells.
+    open: usize,
+    commas: &'a [usize],
+}
+
+impl<'a> Cells<'a> {
+    fn len(&self) -> usize {
+        self.commas.len() + 1
+    }
+
+    fn get(&self, i: usize) -> Cow<'a, [u8]> {
+        let from =
+            if i == 0 { 0 } else { self.commas.get(i - 1).map_or(0, |at| at + 1 - self.open) };
+        let to = self.commas.get(i).map_or(self.record.len(), |at| at - self.open);
+        let raw = self.record.get(from..to).unwrap_or_default();
+        let inner = raw.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+        match inner.unwrap_or(raw) {
+            plain if memchr::memchr(b'"', plain).is_none() => Cow::Borrowed(plain),
+            _ => Cow::Owned(cells(raw).concat()), // quotes within: decode, which is rare
+        }
+    }
 }
 
 /// Where the columns of a result are.
 struct Columns {
+    count: usize,
     id: usize,
     success: usize,
     created: Option<usize>,
@@ -148,14 +223,16 @@ struct Columns {
 }
 
 impl Columns {
-    fn of(header: &csv::ByteRecord) -> Result<Self, Error> {
-        let find =
-            |name: &str| header.iter().position(|cell| cell.eq_ignore_ascii_case(name.as_bytes()));
+    fn of(header: &Cells<'_>) -> Result<Self, Error> {
+        let find = |name: &str| {
+            (0..header.len()).find(|i| header.get(*i).eq_ignore_ascii_case(name.as_bytes()))
+        };
         let need = |name| {
             find(name)
                 .ok_or_else(|| incomplete(format!("the result of a batch has no column {name}")))
         };
         Ok(Self {
+            count: header.len(),
             id: need("Id")?,
             success: need("Success")?,
             created: find("Created"),
@@ -163,49 +240,36 @@ impl Columns {
         })
     }
 
-    fn outcome(&self, row: u64, record: &csv::ByteRecord) -> Result<Outcome, Error> {
-        let cell = |i| record.get(i).unwrap_or_default();
-        let created = self.created.is_some_and(|i| cell(i).eq_ignore_ascii_case(b"true"));
-        let fate = match cell(self.success) {
-            yes if yes.eq_ignore_ascii_case(b"true") => Fate::Succeeded { created },
-            no if no.eq_ignore_ascii_case(b"false") => Fate::Failed,
-            _ => {
-                let error =
-                    incomplete("the result of a batch does not say whether a row succeeded");
-                return Err(error.of_rows(row..row + 1));
-            }
+    fn outcome(&self, row: u64, cells: &Cells<'_>) -> Result<Outcome, Error> {
+        let bad = |why: &str| {
+            Err(incomplete(format!("the result of a batch {why}")).of_rows(row..row + 1))
         };
-        let id = std::str::from_utf8(cell(self.id))
-            .ok()
-            .filter(|id| !id.is_empty())
-            .and_then(|id| id.parse().ok());
-        let error = Some(cell(self.error)).filter(|error| !error.is_empty());
+        if cells.len() != self.count {
+            return bad("has a row with more or fewer cells than its header");
+        }
+        let is = |i, word: &[u8]| cells.get(i).eq_ignore_ascii_case(word);
+        let fate = if is(self.success, b"true") {
+            Fate::Succeeded { created: self.created.is_some_and(|i| is(i, b"true")) }
+        } else if is(self.success, b"false") {
+            Fate::Failed
+        } else {
+            return bad("does not say whether a row succeeded");
+        };
+        let id = cells.get(self.id);
+        let id = std::str::from_utf8(&id).ok().filter(|id| !id.is_empty());
+        let error = cells.get(self.error);
+        let error = Some(error).filter(|error| !error.is_empty());
         Ok(Outcome {
             row,
-            id,
+            id: id.and_then(|id| id.parse().ok()),
             fate,
-            error: error.map(|error| String::from_utf8_lossy(error).into()),
+            error: error.map(|error| String::from_utf8_lossy(&error).into()),
         })
     }
 }
 
-fn ends_in_quotes(text: &[u8]) -> bool {
-    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
-    let mut scanner = Scanner::default();
-    let (blocks, rest) = text.as_chunks::<BLOCK>();
-    for block in blocks {
-        scanner.lenient(block);
-    }
-    scanner.tail(rest);
-    scanner.in_quotes()
-}
-
 fn incomplete(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Incomplete, message)
-}
-
-fn unreadable(error: &csv::Error) -> Error {
-    incomplete(format!("the result of a batch cannot be read: {error}"))
 }
 
 /// Puts outcomes that arrive page by page, in any order of the pages, back into the order of the
@@ -286,6 +350,23 @@ mod tests {
             (outcomes[1].message(), outcomes[1].fate),
             ("a\n\"b\"", Fate::Succeeded { created: false })
         );
+    }
+
+    #[test]
+    fn cells_are_those_of_the_csv_crate() {
+        let errors = ["", "x", "a,b", "say \"hi\"", "\"", "two\r\nlines", "ä€😀", ",", " \" "];
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(["Id", "Success", "Created", "Error"]).unwrap();
+        for n in 0..errors.len() * 30 {
+            let error = errors[n % errors.len()].repeat(1 + n % 40); // cells end anywhere in a block
+            writer.write_record(["", "false", "false", &error]).unwrap();
+        }
+        let text = writer.into_inner().unwrap();
+        let outcomes = outcomes_from_csv(0, &text).unwrap();
+        let mut reader = csv::Reader::from_reader(&text[..]);
+        let records: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+        let ours: Vec<&str> = outcomes.iter().map(Outcome::message).collect();
+        assert_eq!(ours, records.iter().map(|record| &record[3]).collect::<Vec<_>>());
     }
 
     #[test]
