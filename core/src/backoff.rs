@@ -24,9 +24,17 @@ impl Jitter {
 
     /// A time between half of `wait` and `wait`.
     pub(crate) fn spread(&mut self, wait: Duration) -> Duration {
-        let half = wait / 2;
-        let micros = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).max(1);
-        half + Duration::from_micros(self.next() % micros)
+        wait / 2 + self.up_to(wait / 2)
+    }
+
+    /// A time between `wait` and a quarter more.
+    pub(crate) fn stretch(&mut self, wait: Duration) -> Duration {
+        wait + self.up_to(wait / 4)
+    }
+
+    fn up_to(&mut self, most: Duration) -> Duration {
+        let micros = u64::try_from(most.as_micros()).unwrap_or(u64::MAX).max(1);
+        Duration::from_micros(self.next() % micros)
     }
 }
 
@@ -50,6 +58,8 @@ mod tests {
         for _ in 0..1000 {
             let spread = jitter.spread(most);
             assert!((most / 2..=most).contains(&spread), "{spread:?}");
+            let stretched = jitter.stretch(most);
+            assert!((most..=most * 5 / 4).contains(&stretched), "{stretched:?}");
         }
         assert_eq!(jitter.spread(Duration::ZERO), Duration::ZERO);
     }

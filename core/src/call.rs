@@ -120,7 +120,10 @@ pub enum Failure {
 impl Expect {
     /// Starts to take in an answer, once its head is there.
     pub fn open(&self, head: Parts) -> Intake {
-        let length = content_length(&head.headers);
+        let length = content_length(&head.headers).and_then(|length| match coding(&head.headers) {
+            Some(coding) => Err(format!("the answer is compressed ({coding}), unasked")),
+            None => Ok(length),
+        });
         let at_most = match *self {
             _ if !head.status.is_success() => ERROR_PAGE,
             Self::Whole { at_most } | Self::Outcomes { at_most, .. } => at_most,
@@ -207,6 +210,9 @@ impl Intake {
 
     fn took(&mut self, n: usize) -> Result<Option<Page>, Failure> {
         self.received += n as u64;
+        if let Err(flaw) = &self.length {
+            return Err(Failure::Lost(flaw.clone()));
+        }
         if !self.framing && self.framer.is_some() && self.is_csv() {
             self.framing = true;
             let beginning = std::mem::take(&mut self.whole);
@@ -219,8 +225,12 @@ impl Intake {
         self.page()
     }
 
+    /// Whether the body is CSV; not before its first character is there.
     fn is_csv(&self) -> bool {
-        !self.whole.trim_ascii_start().is_empty()
+        const MARK: &[u8] = "\u{feff}".as_bytes();
+        let text = self.whole.strip_prefix(MARK).unwrap_or(&self.whole);
+        !text.trim_ascii_start().is_empty()
+            && !MARK.starts_with(text)
             && Format::of(&self.head.headers, &self.whole) == Format::Text
     }
 
@@ -246,9 +256,6 @@ impl Intake {
         if let Some(length) = length.filter(|length| *length != self.received) {
             let got = self.received;
             return Err(Failure::Lost(format!("{got} of {length} bytes arrived")));
-        }
-        if let Some(coding) = self.head.headers.get(CONTENT_ENCODING).filter(|c| *c != "identity") {
-            return Err(Failure::Lost(format!("the answer is compressed ({coding:?}), unasked")));
         }
         let nothing_came = self.whole.trim_ascii().is_empty();
         if let Some(framer) = self.framer.as_mut().filter(|_| self.framing || nothing_came) {
@@ -315,6 +322,12 @@ fn from_results(first: u64, results: Vec<IngestResult>) -> Vec<Outcome> {
         }
     };
     (first..).zip(results).map(outcome).collect()
+}
+
+/// How the body is coded, if it is.
+fn coding(headers: &HeaderMap) -> Option<String> {
+    let coding = String::from_utf8_lossy(headers.get(CONTENT_ENCODING)?.as_bytes()).into_owned();
+    (!coding.eq_ignore_ascii_case("identity")).then_some(coding)
 }
 
 /// The length the server announced. Two that differ are the mark of a broken or forged answer.
@@ -522,6 +535,12 @@ mod tests {
         }
         let (_, reply) = take(&expect, Response::builder(), &[]);
         assert!(matches!(reply, Reply::Streamed(Received { rows: 0, header: None, .. })));
+
+        let marked = [b"\xef\xbb\xbf", error].concat();
+        for at in 0..marked.len() {
+            let (_, reply) = take(&expect, Response::builder(), &[&marked[..at], &marked[at..]]);
+            assert!(matches!(reply, Reply::Whole(_)), "split at {at}");
+        }
     }
 
     #[test]

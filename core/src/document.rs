@@ -14,8 +14,11 @@ use crate::xml;
 /// How much of a message is kept; nobody reads more, and errors are printed and stored.
 const MESSAGE: usize = 2048;
 
-/// How much of a page that is no document is kept, as a hint.
+/// How much of a page that is no document is kept, as a hint; and of the name of anything.
 const EXCERPT: usize = 200;
+
+/// How much of a batch's state message is kept: it is repeated for each row of the batch.
+const STATE_MESSAGE: usize = 500;
 
 /// A control document, whatever its format was.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,15 +76,21 @@ impl Document {
         let body = response.body().as_ref();
         let text = std::str::from_utf8(body).map_err(|_| "the answer is not UTF-8".to_owned())?;
         let text = text.trim_start_matches('\u{feff}').trim();
-        let mut document = match Format::of(response.headers(), body) {
-            Format::Xml => from_xml(text)?,
-            Format::Json => from_json(text)?,
-            Format::Text if text.is_empty() => return Err("the answer is empty".into()),
-            Format::Text => return Err(format!("the answer is text: {}", excerpt(text))),
+        let document = match Format::of(response.headers(), body) {
+            Format::Xml => from_xml(text),
+            Format::Json => from_json(text),
+            Format::Text if text.is_empty() => Err("the answer is empty".into()),
+            Format::Text => Err(format!("the answer is text: {}", excerpt(text))),
         };
-        if let Self::Error(error) = &mut document {
-            error.status = response.status().as_u16();
-            error.request_id = request_id(response.headers());
+        let mut document = document.map_err(|why| clean(&why, EXCERPT))?;
+        match &mut document {
+            Self::Error(error) => {
+                error.status = response.status().as_u16();
+                error.request_id = request_id(response.headers());
+            }
+            Self::BatchInfo(batch) => clean_message(batch),
+            Self::BatchInfoList(batches) => batches.iter_mut().for_each(clean_message),
+            Self::JobInfo(_) | Self::ResultList(_) | Self::Results(_) => {}
         }
         Ok(document)
     }
@@ -171,11 +180,28 @@ fn error_of(tree: &Value) -> ErrorInfo {
         names.iter().find_map(|name| tree.get(*name)?.as_str()).map(str::trim).map(str::to_owned)
     };
     let code = first(&["exceptionCode", "errorCode", "error", "faultcode"])
-        .map(|code| code.rsplit(':').next().unwrap_or_default().to_owned())
-        .filter(|code| !code.is_empty());
+        .map(|code| code.rsplit(':').next().unwrap_or_default().to_owned());
     let message = first(&["exceptionMessage", "message", "error_description", "faultstring"]);
-    let message = bounded(&redact(&message.unwrap_or_default()), MESSAGE);
+    // What is no code by its looks is part of the message.
+    let (code, odd) = match code {
+        Some(code) if is_code(&code) => (Some(code), None),
+        other => (None, other.filter(|odd| !odd.is_empty())),
+    };
+    let message: Vec<String> = odd.into_iter().chain(message).collect();
+    let message = clean(&message.join(": "), MESSAGE);
     ErrorInfo { code, message, ..ErrorInfo::default() }
+}
+
+/// Codes are words: `InvalidBatch`, `INVALID_SESSION_ID`, `invalid_grant`.
+fn is_code(text: &str) -> bool {
+    (1..=80).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+fn clean_message(batch: &mut BatchInfo) {
+    if let Some(message) = &mut batch.state_message {
+        *message = clean(message, STATE_MESSAGE);
+    }
 }
 
 /// What a page that is no document says: its title, or how it begins.
@@ -185,36 +211,41 @@ fn excerpt(text: &str) -> String {
         let to = from + lower[from..].find("</title>")?;
         Some(text[from..to].trim())
     });
-    bounded(&redact(title.unwrap_or(text).trim()), EXCERPT)
+    clean(title.unwrap_or(text).trim(), EXCERPT)
 }
 
-fn bounded(text: &str, most: usize) -> String {
+/// A server's words, fit to be kept: without anything like a session, and not too many.
+fn clean(text: &str, most: usize) -> String {
+    let text = redact(text);
     if text.len() <= most {
-        return text.to_owned();
+        return text;
     }
     let end = (0..=most).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     format!("{}…", &text[..end])
 }
 
-/// Blanks out anything that looks like a session id, `00D` + org id + `!` + secret, in text from a
-/// server: some answers echo what they were sent.
+/// Blanks out anything that looks like a session id, `00D` + org id + `!` (or `%21`) + secret, in
+/// text from a server: some answers echo what they were sent.
 fn redact(text: &str) -> String {
     const SECRET: &str = "[redacted]";
-    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '%');
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(bang) = rest.find('!') {
+    while let Some(bang) = rest.find(['!', '%']) {
         let (before, after) = rest.split_at(bang);
         let org = before
             .rfind(|c: char| !c.is_ascii_alphanumeric())
             .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
         let secret = after[1..].find(|c| !is_part(c)).map_or(after.len(), |at| at + 1);
-        if before[org..].starts_with("00D") && before.len() - org >= 15 {
+        let is_bang = after.starts_with('!') || after.starts_with("%21");
+        if is_bang && before[org..].starts_with("00D") && before.len() - org >= 15 {
             clean.push_str(&before[..org]);
             clean.push_str(SECRET);
         } else {
             clean.push_str(before);
-            clean.push_str(&after[..secret]);
+            clean.push_str(&after[..1]);
+            rest = &after[1..];
+            continue;
         }
         rest = &after[secret..];
     }
@@ -347,5 +378,20 @@ mod tests {
     fn an_echoed_session_is_blanked_out() {
         let text = "bad token 00D5g000007Org1!AQ4AQ.x_y-z, wow! 00D!x";
         assert_eq!(redact(text), "bad token [redacted], wow! 00D!x");
+        let text = "100% of /x?sid=00D5g000007Org1%21AQ4AQ%2Fx&y";
+        assert_eq!(redact(text), "100% of /x?sid=[redacted]&y");
+        for body in [
+            "<batchInfoList><batchInfo>00D5g000007Org1!AQ4AQ</batchInfo></batchInfoList>",
+            "<error><exceptionCode>00D5g000007Org1!AQ4AQ</exceptionCode></error>",
+            "<batchInfo><id>7515g00000Ef2GhAAJ</id><jobId>7505g00000Ab1CdAAJ</jobId>\
+             <state>Failed</state><stateMessage>00D5g000007Org1!AQ4AQ</stateMessage></batchInfo>",
+        ] {
+            assert!(!format!("{:?}", read("application/xml", body)).contains("AQ4AQ"), "{body}");
+        }
+        let long = format!("<{}/>", "x".repeat(100_000));
+        assert!(read("application/xml", &long).unwrap_err().len() < 300);
+        let code = r#"[{"errorCode":"\u001b[2J","message":"m"}]"#;
+        let Ok(Document::Error(error)) = read("application/json", code) else { panic!() };
+        assert_eq!((error.code.as_deref(), error.message.as_str()), (None, "\u{1b}[2J: m"));
     }
 }

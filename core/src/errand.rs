@@ -13,8 +13,9 @@
 //! 4. A batch is done: list the *files* of a query's result and *fetch* them in their order, one
 //!    at a time, so that rows come in the server's order; *fetch* the outcomes of a load's batches,
 //!    at most a window ahead of the first that is not settled.
-//! 5. Every batch is sent, or no more will be: *close* the job, or *abort* it if that is wanted.
-//!    Not while an answer to a batch is under way: the close would race with it.
+//! 5. Every batch is sent, or no more will be: *close* the job, but not while an answer to a batch
+//!    is under way: the close would race with it. Or *abort* it if that is wanted, also when it is
+//!    closed and still has batches to work off.
 
 use crate::info::BatchState;
 use crate::ledger::{BatchRecord, Ledger, Sent, Stage};
@@ -42,6 +43,9 @@ impl Errand {
 /// What is left to do, most urgent first. `window` is how many batches may be fetched at once.
 pub(crate) fn errands(ledger: &Ledger, window: usize) -> Vec<Errand> {
     let mut errands = Vec::new();
+    if ledger.cut_off {
+        return errands;
+    }
     if !ledger.no_more() {
         sending(ledger, &mut errands);
     }
@@ -52,11 +56,11 @@ pub(crate) fn errands(ledger: &Ledger, window: usize) -> Vec<Errand> {
                 errands.push(Errand::List { job });
             }
         }
-        if ledger.query {
-            reading(ledger, &mut errands);
-        } else {
-            fetching(ledger, window, &mut errands);
-        }
+    }
+    if ledger.query {
+        reading(ledger, &mut errands);
+    } else {
+        fetching(ledger, window, &mut errands);
     }
     ending(ledger, &mut errands);
     errands
@@ -123,7 +127,7 @@ fn has_result(sent: &Sent) -> bool {
 fn ending(ledger: &Ledger, errands: &mut Vec<Errand>) {
     let unanswered = |batch: &BatchRecord| matches!(batch.stage, Stage::Unsure { lost: false, .. });
     let quiet = !ledger.unsettled().iter().any(unanswered);
-    for (job, _) in ledger.jobs.iter().enumerate().filter(|(_, record)| record.is_open()) {
+    for job in (0..ledger.jobs.len()).filter(|job| ledger.is_to_end(*job)) {
         if ledger.aborting {
             errands.push(Errand::Abort { job });
         } else if quiet && (ledger.stopped.is_some() || ledger.all_sent()) {
@@ -147,7 +151,7 @@ pub(crate) fn fate(ledger: &Ledger, batch: &BatchRecord) -> Option<(Fate, String
         Stage::Sent(sent) => match sent.state {
             BatchState::NotProcessed => Some((Fate::Unprocessed, sent.why())),
             BatchState::Failed if !has_result(sent) => Some((Fate::Failed, sent.why())),
-            _ if ledger.blind => {
+            _ if ledger.cut_off || (ledger.blind && !sent.state.is_final()) => {
                 Some((Fate::Unknown, "the server could not be asked what became of it".into()))
             }
             _ => None,
@@ -176,7 +180,16 @@ mod tests {
 
     fn on_server(state: BatchState, processed: Option<u64>) -> Stage {
         let id = "7515g00000Ef2GhAAJ".parse().unwrap();
-        Stage::Sent(Sent { job: 0, id, state, processed, message: None, files: None, short: 0 })
+        Stage::Sent(Sent {
+            job: 0,
+            id,
+            state,
+            processed,
+            message: None,
+            files: None,
+            before: vec![],
+            short: 0,
+        })
     }
 
     const UNSURE: Stage = Stage::Unsure { job: 0, lost: false };
@@ -250,6 +263,9 @@ mod tests {
         let aborted = Ledger { aborting: true, ..Ledger::default() };
         assert_eq!(fate_of(&aborted, Stage::Cut), Some(Fate::Unprocessed));
         let blind = Ledger { blind: true, ..Ledger::default() };
-        assert_eq!(fate_of(&blind, on_server(Completed, Some(1))), Some(Fate::Unknown));
+        assert_eq!(fate_of(&blind, on_server(InProgress, Some(1))), Some(Fate::Unknown));
+        assert_eq!(fate_of(&blind, on_server(Completed, Some(1))), None, "its result can be read");
+        let cut_off = Ledger { cut_off: true, ..Ledger::default() };
+        assert_eq!(fate_of(&cut_off, on_server(Completed, Some(1))), Some(Fate::Unknown));
     }
 }

@@ -63,9 +63,11 @@ pub struct ErrorInfo {
 impl fmt::Display for ErrorInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.status, &self.code) {
-            (0, Some(code)) => write!(f, "{code}: {}", Plain(&self.message))?,
+            (0, Some(code)) => write!(f, "{}: {}", Plain(code), Plain(&self.message))?,
             (0, None) => write!(f, "{}", Plain(&self.message))?,
-            (status, Some(code)) => write!(f, "{status} {code}: {}", Plain(&self.message))?,
+            (status, Some(code)) => {
+                write!(f, "{status} {}: {}", Plain(code), Plain(&self.message))?;
+            }
             (status, None) if self.message.is_empty() => write!(f, "{status}, with no message")?,
             (status, None) => write!(f, "{status}: {}", Plain(&self.message))?,
         }

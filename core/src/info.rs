@@ -249,25 +249,25 @@ pub struct JobInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub content_type: Option<ContentType>,
     /// Batches not started.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "count")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient_count")]
     pub number_batches_queued: Option<u64>,
     /// Batches running.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "count")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient_count")]
     pub number_batches_in_progress: Option<u64>,
     /// Batches completed.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "count")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient_count")]
     pub number_batches_completed: Option<u64>,
     /// Batches failed as a whole.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "count")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient_count")]
     pub number_batches_failed: Option<u64>,
     /// Batches added until now.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "count")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient_count")]
     pub number_batches_total: Option<u64>,
     /// Records worked on until now, failed ones included.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "count")]
     pub number_records_processed: Option<u64>,
     /// How often the server tried again to save, for example after a lock conflict.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "count")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient_count")]
     pub number_retries: Option<u64>,
     /// The API version it was created with, `66.0`.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
@@ -276,16 +276,16 @@ pub struct JobInfo {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assignment_rule_id: Option<String>,
     /// Records that failed until now.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "count")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient_count")]
     pub number_records_failed: Option<u64>,
     /// Milliseconds of processing, over all batches.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "count")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient_count")]
     pub total_processing_time: Option<u64>,
     /// Milliseconds of processing without queueing and reading.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "count")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient_count")]
     pub api_active_processing_time: Option<u64>,
     /// Milliseconds spent in the org's own Apex code.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "count")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "lenient_count")]
     pub apex_processing_time: Option<u64>,
 }
 
@@ -312,35 +312,34 @@ pub struct BatchInfo {
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "count")]
     pub number_records_processed: Option<u64>,
     /// Records that failed.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "count")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient_count")]
     pub number_records_failed: Option<u64>,
     /// Milliseconds of processing.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "count")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient_count")]
     pub total_processing_time: Option<u64>,
     /// Milliseconds of processing without queueing and reading.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "count")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient_count")]
     pub api_active_processing_time: Option<u64>,
     /// Milliseconds spent in the org's own Apex code.
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "count")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "lenient_count")]
     pub apex_processing_time: Option<u64>,
 }
 
 /// What became of one record, where the answer is an XML or JSON document (topic "Getting Batch
 /// Results"). CSV results are read by the data plane.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
 pub struct IngestResult {
     /// The record's id; often missing when it failed.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// Whether it was written.
     #[serde(deserialize_with = "flag")]
     pub success: bool,
     /// Whether it is new; tells insert from update in an upsert.
-    #[serde(deserialize_with = "flag")]
+    #[serde(default, deserialize_with = "flag")]
     pub created: bool,
     /// Why it was not written.
-    #[serde(deserialize_with = "one_or_many")]
+    #[serde(default, deserialize_with = "one_or_many")]
     pub errors: Vec<RecordError>,
 }
 
@@ -368,16 +367,25 @@ impl fmt::Display for RecordError {
     }
 }
 
+/// A counter nothing depends on: what cannot be read is as good as missing.
+fn lenient_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let value = Value::deserialize(deserializer)?;
+    Ok(count(value).unwrap_or_default())
+}
+
 /// A counter: a number, a number as text, or nothing. Always 64 bits: orgs passed 2^31 records.
 fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     match Value::deserialize(deserializer)? {
         Value::Null => Ok(None),
-        Value::Number(number) => match number.as_u64() {
-            Some(count) => Ok(Some(count)),
-            None => Err(D::Error::custom(format!("{number} is not a count"))),
-        },
+        Value::Number(number) => {
+            let text = number.to_string();
+            text.trim_end_matches(".0").parse().map(Some).map_err(D::Error::custom)
+        }
         Value::String(text) if text.trim().is_empty() => Ok(None),
-        Value::String(text) => text.trim().parse().map(Some).map_err(D::Error::custom),
+        Value::String(text) => {
+            let text = text.trim();
+            text.trim_end_matches(".0").parse().map(Some).map_err(D::Error::custom)
+        }
         _ => Err(D::Error::custom("a count was expected")),
     }
 }
@@ -391,13 +399,15 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     })
 }
 
-/// A boolean, or its text.
+/// A boolean, or its text. Anything else is an error: a row must not pass for failed because its
+/// success cannot be read.
 fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    Ok(match Value::deserialize(deserializer)? {
-        Value::Bool(flag) => flag,
-        Value::String(text) => matches!(text.trim(), "true" | "1"),
-        _ => false,
-    })
+    match Value::deserialize(deserializer)? {
+        Value::Bool(flag) => Ok(flag),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Ok(true),
+        Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Ok(false),
+        other => Err(D::Error::custom(format!("{other} is neither true nor false"))),
+    }
 }
 
 /// A list; XML cannot tell a list of one from its member, and the vendor's own reader takes a
@@ -443,7 +453,15 @@ mod tests {
         assert_eq!(job.number_records_failed, Some(7));
         assert_eq!(job.number_retries, None);
         assert_eq!(job.api_version.as_deref(), Some("66.0"));
-        assert!(serde_json::from_str::<JobInfo>(r#"{"numberRetries": -1}"#).is_err());
+        let odd = r#"{"numberRetries": -1, "numberRecordsProcessed": 12.0}"#;
+        let job: JobInfo = serde_json::from_str(odd).unwrap();
+        assert_eq!((job.number_retries, job.number_records_processed), (None, Some(12)));
+        let odd = r#"{"numberRecordsProcessed": -1}"#;
+        assert!(serde_json::from_str::<JobInfo>(odd).is_err(), "results are counted by it");
+        for odd in [r#"{"success":null}"#, r#"{"success":"yes"}"#, "{}"] {
+            assert!(serde_json::from_str::<IngestResult>(odd).is_err(), "{odd}");
+        }
+        assert!(serde_json::from_str::<IngestResult>(r#"{"success":"TRUE"}"#).unwrap().success);
     }
 
     #[test]

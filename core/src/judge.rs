@@ -39,6 +39,8 @@ pub(crate) struct Refusal {
 pub(crate) enum Class {
     /// Log in again; the request was not even looked at.
     Session,
+    /// It did not leave this machine.
+    Unsent,
     /// It may go better later.
     Passing,
     /// It will not.
@@ -51,7 +53,7 @@ pub(crate) fn judge(reply: Reply) -> Verdict {
         Reply::Failed(Failure::Lost(reason)) => Verdict::Unknown { reason, again: None },
         Reply::Failed(Failure::Unsent(reason)) => {
             let info = ErrorInfo { message: reason, ..ErrorInfo::default() };
-            Verdict::Refused(Box::new(Refusal { info, class: Class::Passing, again: None }))
+            Verdict::Refused(Box::new(Refusal { info, class: Class::Unsent, again: None }))
         }
         Reply::Whole(response) if response.status().is_success() => success(&response),
         Reply::Whole(response) => failure(&response),
@@ -67,13 +69,15 @@ fn success(response: &Response<bytes::Bytes>) -> Verdict {
     }
 }
 
-/// Any other status. With an error document of the API it is a refusal; a server error without one
-/// comes from a gateway, which cannot know; the rest was turned away at the door.
+/// Any other status. With an error document of the API it is a refusal. A server error without one,
+/// or with a code that is none of the API's, comes from a gateway, which cannot know. The rest was
+/// turned away at the door.
 fn failure(response: &Response<bytes::Bytes>) -> Verdict {
     let info = refusal(response);
     let status = response.status();
     let unknown = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
-    if info.code.is_none() && unknown {
+    let code = info.code.as_deref().map(ExceptionCode::from);
+    if unknown && matches!(code, None | Some(ExceptionCode::Other(_))) {
         let again = retry_after(response.headers());
         return Verdict::Unknown { reason: info.to_string(), again };
     }
@@ -105,7 +109,7 @@ fn classify(info: &ErrorInfo) -> Class {
             | ExceptionCode::TransactionSecurityInternalError,
         ) => Class::Passing,
         None | Some(ExceptionCode::Other(_)) if info.status == 401 => Class::Session,
-        None | Some(ExceptionCode::Other(_)) if matches!(info.status, 429 | 503) => Class::Passing,
+        None | Some(ExceptionCode::Other(_)) if info.status == 429 => Class::Passing,
         _ => Class::Final,
     }
 }
@@ -164,10 +168,6 @@ mod tests {
             class(403, r#"[{"errorCode":"REQUEST_LIMIT_EXCEEDED","message":"x"}]"#),
             Some(Class::Final)
         );
-        assert_eq!(
-            class(503, r#"[{"errorCode":"SOMETHING_NEW","message":"x"}]"#),
-            Some(Class::Passing)
-        );
         assert_eq!(class(401, "go away"), Some(Class::Session));
         assert_eq!(class(429, ""), Some(Class::Passing));
         assert_eq!(class(404, "<html>nothing here</html>"), Some(Class::Final));
@@ -180,6 +180,8 @@ mod tests {
             (503, "<html><title>We are down for maintenance</title></html>"),
             (504, "<!DOCTYPE html><html/>"),
             (500, "oops"),
+            (503, r#"{"error":"Service Unavailable"}"#),
+            (500, r#"[{"errorCode":"UNKNOWN_EXCEPTION","message":"x"}]"#),
             (408, ""),
             (200, "<html>log in</html>"),
             (201, ""),
@@ -193,7 +195,7 @@ mod tests {
         let lost = judge(Reply::Failed(Failure::Lost("reset".into())));
         assert!(matches!(lost, Verdict::Unknown { .. }));
         let unsent = judge(Reply::Failed(Failure::Unsent("no route".into())));
-        assert!(matches!(unsent, Verdict::Refused(refusal) if refusal.class == Class::Passing));
+        assert!(matches!(unsent, Verdict::Refused(refusal) if refusal.class == Class::Unsent));
     }
 
     #[test]

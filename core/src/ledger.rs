@@ -18,7 +18,7 @@ use crate::info::{BatchInfo, BatchState, JobState};
 use crate::print::Fingerprint;
 use crate::rows::{Fate, Have};
 
-#[allow(clippy::struct_excessive_bools)] // four independent facts, not a state
+#[allow(clippy::struct_excessive_bools)] // independent facts, not a state
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     /// Whether rows come out instead of going in.
@@ -35,8 +35,10 @@ pub(crate) struct Ledger {
     pub(crate) aborting: bool,
     /// The first failure that lets no more rows be sent.
     pub(crate) stopped: Option<Error>,
-    /// The server can no longer be asked how its batches are.
+    /// The server can no longer be asked how its batches are; results can still be fetched.
     pub(crate) blind: bool,
+    /// Nothing at all can be asked: there is no session, or the server cannot be reached.
+    pub(crate) cut_off: bool,
     /// The header that all files of a query's result must have.
     pub(crate) header: Option<Fingerprint>,
 }
@@ -80,12 +82,14 @@ pub(crate) struct Sent {
     pub(crate) message: Option<String>,
     /// The files of its result, once listed.
     pub(crate) files: Option<Vec<File>>,
+    /// The files as they were listed before, when all is read again.
+    pub(crate) before: Vec<File>,
     /// How often the result was read to its end and did not hold what was promised.
     pub(crate) short: u32,
 }
 
 /// A file of a query's result.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct File {
     pub(crate) id: ResultId,
     /// What the application has of it.
@@ -95,23 +99,29 @@ pub(crate) struct File {
 }
 
 impl Sent {
-    pub(crate) fn new(job: usize, info: BatchInfo) -> Self {
+    pub(crate) fn new(job: usize, info: &BatchInfo) -> Self {
         Self {
             job,
             id: info.id,
-            state: info.state,
+            state: info.state.clone(),
             processed: info.number_records_processed,
-            message: info.state_message,
+            message: info.state_message.clone(),
             files: None,
+            before: Vec::new(),
             short: 0,
         }
     }
 
     /// Takes what a newer answer says of the batch.
-    pub(crate) fn update(&mut self, info: BatchInfo) {
-        self.state = info.state;
+    pub(crate) fn update(&mut self, info: &BatchInfo) {
+        self.state = info.state.clone();
         self.processed = info.number_records_processed;
-        self.message = info.state_message;
+        self.message.clone_from(&info.state_message);
+    }
+
+    /// A file of its result.
+    pub(crate) fn file(&self, file: usize) -> Option<&File> {
+        self.files.as_ref()?.get(file)
     }
 
     /// Why the batch ended as it did, in the server's words.
@@ -127,6 +137,28 @@ impl Ledger {
     /// The job that takes batches, if there is one.
     pub(crate) fn open_job(&self) -> Option<usize> {
         self.jobs.iter().position(JobRecord::is_open)
+    }
+
+    /// Whether a job must be closed, or aborted if that is wanted: then also one that is closed and
+    /// still has batches to be worked off.
+    pub(crate) fn is_to_end(&self, job: usize) -> bool {
+        let record = &self.jobs[job];
+        let working = |batch: &BatchRecord| match &batch.stage {
+            Stage::Sent(sent) => sent.job == job && !sent.state.is_final(),
+            _ => false,
+        };
+        match record.state {
+            _ if record.given_up => false,
+            JobState::Open => true,
+            JobState::Closed => self.aborting && self.unsettled().iter().any(working),
+            _ => false,
+        }
+    }
+
+    /// Whether a batch of this id is known already.
+    pub(crate) fn knows(&self, id: BatchId) -> bool {
+        let same = |batch: &BatchRecord| matches!(&batch.stage, Stage::Sent(sent) if sent.id == id);
+        self.unsettled().iter().any(same)
     }
 
     /// Whether every row that will ever be sent was sent.

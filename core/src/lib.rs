@@ -26,7 +26,7 @@
 //! use sfbulk::rows::{Limits, RowCutter};
 //! use sfbulk::{Job, Page, Session, Spec, Step, Time};
 //!
-//! # const JOB: &str = "<jobInfo><id>750000000000001AAA</id><state>Open</state></jobInfo>";
+//! # const JOB: &str = "<jobInfo><id>750000000000001AAA</id></jobInfo>";
 //! # const BATCH: &str = "<batchInfo><id>751000000000001AAA</id><jobId>750000000000001AAA</jobId>\
 //! #     <state>Completed</state><numberRecordsProcessed>1</numberRecordsProcessed></batchInfo>";
 //! # const RESULT: &str = "\"Id\",\"Success\",\"Created\",\"Error\"\n\
@@ -94,6 +94,7 @@ mod info;
 pub mod job;
 mod judge;
 mod ledger;
+mod pace;
 mod print;
 pub mod rows;
 mod session;

@@ -50,6 +50,13 @@ impl Session {
     }
 }
 
+impl Session {
+    /// A text without the token in it.
+    pub(crate) fn blank_out(&self, text: &str) -> String {
+        text.replace(self.token.as_str(), "[redacted]")
+    }
+}
+
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Session({}, [redacted])", self.instance)

@@ -38,12 +38,12 @@ pub struct Bounds {
     /// Tries of one request before it is given up. 8: with the waits below about a minute and a
     /// half, the length of an instance's restart.
     pub tries: u32,
-    /// Tries where more will hardly help. 4: the first request of a run fails for a wrong address
+    /// Tries where more will hardly help. 3: the first request of a run fails for a wrong address
     /// more often than for a restart, and a file that is cut at the same place each time, with no
     /// new row, will not get better.
     pub few_tries: u32,
     /// Retries of the whole run before it is given up, beside one for each ten requests that
-    /// succeeded. 20: an outage must not turn a client into a flood.
+    /// succeeded. 20: trouble must not turn a client into a flood.
     pub retries: u64,
     /// The wait before a second try; doubled for each further one.
     pub first_wait: Duration,
@@ -58,9 +58,10 @@ pub struct Bounds {
     /// The longest wait between polls: every poll counts against the org's daily requests.
     pub longest_poll: Duration,
     /// Polls in a row in which a batch is missing from the job's list, or in a state that nobody
-    /// knows, before the run gives up. 30: a quarter of an hour.
+    /// knows, before the run gives up. 30: more than ten minutes.
     pub unclear_polls: u32,
-    /// Logins in a row without a request succeeding in between. 3: more would lock the user out.
+    /// Sessions turned down in a row, without a request succeeding in between, before the run
+    /// gives up. 3: more would lock the user out.
     pub logins: u32,
     /// The largest control document taken, in bytes: 1 MiB is a hundred times a usual one.
     pub document: usize,
@@ -76,7 +77,7 @@ impl Default for Bounds {
         Self {
             parallel: 4,
             tries: 8,
-            few_tries: 4,
+            few_tries: 3,
             retries: 20,
             first_wait: Duration::from_secs(1),
             longest_wait: Duration::from_secs(60),

@@ -23,10 +23,19 @@ pub const COLUMNS: usize = 5_000;
 /// UTF-8 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most records in a batch, its header not counted; 0 is taken for 1.
+    /// The most records in a batch, its header not counted; 0 is taken for 1, and more than the
+    /// vendor takes for that.
     pub records: u64,
     /// The most bytes in a batch, its header included.
     pub bytes: usize,
+}
+
+impl Limits {
+    /// These limits, within what the vendor takes.
+    pub(crate) fn within_the_vendors(self) -> Self {
+        let most = Self::default();
+        Self { records: self.records.clamp(1, most.records), bytes: self.bytes.min(most.bytes) }
+    }
 }
 
 impl Default for Limits {

@@ -86,7 +86,7 @@ impl Cutter {
     /// A cutter that has seen no text yet.
     pub fn new(limits: Limits) -> Self {
         Self {
-            limits: Limits { records: limits.records.max(1), ..limits },
+            limits: limits.within_the_vendors(),
             select: Select::All,
             inlet: Inlet::default(),
             at: None,

@@ -47,7 +47,7 @@ impl<T: Serialize> RowCutter<T> {
     /// A cutter that has seen no rows yet.
     pub fn new(limits: Limits) -> Self {
         Self {
-            limits: Limits { records: limits.records.max(1), ..limits },
+            limits: limits.within_the_vendors(),
             columns: Columns::default(),
             header: Vec::new(),
             record: Vec::new(),

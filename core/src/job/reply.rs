@@ -1,0 +1,522 @@
+//! What came of a call, and what that means for the rest.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::{Flight, Job, file_of};
+use crate::call::{Received, Reply, Tag};
+use crate::document::Document;
+use crate::errand::Errand;
+use crate::error::{Error, ErrorInfo, ErrorKind};
+use crate::id::{JobId, ResultId};
+use crate::info::{BatchInfo, BatchState, ExceptionCode, JobInfo, JobState};
+use crate::judge::{Answer, Class, Refusal, Verdict, judge};
+use crate::ledger::{BatchRecord, File, JobRecord, Sent, Stage};
+use crate::pace::Probe;
+use crate::rows::Fate;
+use crate::step::Note;
+use crate::time::Time;
+
+impl Job {
+    /// A call ended. A reply to a tag that is not under way is ignored.
+    pub fn reply(&mut self, tag: Tag, now: Time, reply: Reply) {
+        let Some(flight) = self.under_way.remove(&tag) else { return };
+        let errand = flight.errand;
+        let verdict = judge(reply);
+        if !matches!(&verdict, Verdict::Refused(refusal) if refusal.class == Class::Unsent) {
+            self.pace.reached();
+        }
+        match verdict {
+            Verdict::Done(answer) => match self.done(errand, answer, now) {
+                // Polls prove little: a session may be good for reading only.
+                Ok(()) if !matches!(errand, Errand::List { .. }) => self.login.fruitless = 0,
+                Ok(()) => {}
+                Err(why) => self.unknown(errand, &why, None, now),
+            },
+            Verdict::Refused(refusal) => self.refused(flight, *refusal, now),
+            Verdict::Unknown { reason, again } => self.unknown(errand, &reason, again, now),
+        }
+    }
+}
+
+/// Done.
+impl Job {
+    /// Takes the answer to an errand. The error says why it is not the answer that was wanted.
+    fn done(&mut self, errand: Errand, answer: Answer, now: Time) -> Result<(), String> {
+        match (errand, answer) {
+            (Errand::Create, Answer::Document(Document::JobInfo(info))) => self.created(*info)?,
+            (Errand::Submit { batch }, Answer::Document(Document::BatchInfo(info))) => {
+                self.accepted(batch, info, now)?;
+            }
+            (Errand::List { job }, Answer::Document(Document::BatchInfoList(list))) => {
+                return self.listed(job, list, now);
+            }
+            (Errand::Files { batch }, Answer::Document(Document::ResultList(ids))) => {
+                return self.files_listed(batch, ids, now);
+            }
+            (Errand::Fetch { batch, file }, Answer::Streamed(received)) => {
+                return if self.ledger.query {
+                    self.file_read(batch, file, received, now)
+                } else {
+                    self.outcomes_read(batch, received, now)
+                };
+            }
+            (Errand::Close { job }, Answer::Document(Document::JobInfo(info))) => {
+                self.ended(job, &info, JobState::Closed)?;
+            }
+            (Errand::Abort { job }, Answer::Document(Document::JobInfo(info))) => {
+                self.ended(job, &info, JobState::Aborted)?;
+            }
+            (_, Answer::Document(_)) => return Err("the answer is of another kind".into()),
+            (_, Answer::Streamed(_)) => return Err("the answer is data, not a document".into()),
+        }
+        self.pace.succeeded(errand);
+        Ok(())
+    }
+
+    fn created(&mut self, info: JobInfo) -> Result<(), String> {
+        let id = info.id.ok_or("the answer names no job")?;
+        self.ledger.jobs.push(JobRecord { id, state: JobState::Open, given_up: false });
+        self.summary.jobs.push(id);
+        self.note(Note::Created(id));
+        Ok(())
+    }
+
+    fn accepted(&mut self, batch: usize, info: BatchInfo, now: Time) -> Result<(), String> {
+        let Stage::Unsure { job, .. } = self.ledger.batches[batch].stage else { return Ok(()) };
+        same_job(info.job_id, self.ledger.jobs[job].id)?;
+        if self.ledger.knows(info.id) {
+            return Err(format!("the answer is about another batch, {}", info.id));
+        }
+        let rows = self.ledger.batches[batch].rows.clone();
+        self.note(Note::Accepted { batch: info.id, rows });
+        self.ledger.batches[batch].stage = Stage::Sent(Sent::new(job, &info));
+        self.bodies.remove(&batch);
+        self.summary.batches.accepted += 1;
+        self.finished(batch, &info);
+        self.pace.watch(job, &self.spec.bounds, now);
+        self.hurry();
+        Ok(())
+    }
+
+    fn listed(&mut self, job: usize, list: Vec<BatchInfo>, now: Time) -> Result<(), String> {
+        for info in &list {
+            same_job(info.job_id, self.ledger.jobs[job].id)?;
+        }
+        let infos: BTreeMap<_, _> = list.into_iter().map(|info| (info.id, info)).collect();
+        let mut unclear = false;
+        for batch in self.ledger.settled..self.ledger.batches.len() {
+            let Some(sent) = self.ledger.sent(batch) else { continue };
+            if sent.job != job || sent.state.is_final() {
+                continue;
+            }
+            // A batch that was accepted and is not in the list is not done: look again.
+            let Some(info) = infos.get(&sent.id) else {
+                unclear = true;
+                continue;
+            };
+            sent.update(info);
+            unclear |= matches!(info.state, BatchState::Other(_));
+            self.finished(batch, info);
+        }
+        let errand = Errand::List { job };
+        self.pace.succeeded(errand);
+        if self.pace.polled(job, unclear, &self.spec.bounds, now) {
+            let message = "a batch is missing from its job's list, or in a state nobody knows, \
+                           and stays so";
+            self.give_up(errand, Error::new(ErrorKind::Incomplete, message));
+        }
+        Ok(())
+    }
+
+    /// Says and counts that the server is done with a batch, if it is.
+    fn finished(&mut self, batch: usize, info: &BatchInfo) {
+        let batches = &mut self.summary.batches;
+        match info.state {
+            BatchState::Completed => batches.completed += 1,
+            BatchState::Failed => batches.failed += 1,
+            BatchState::NotProcessed => batches.not_processed += 1,
+            _ => return,
+        }
+        self.note(Note::Finished {
+            batch: info.id,
+            rows: self.ledger.batches[batch].rows.clone(),
+            state: info.state.clone(),
+            processed: info.number_records_processed,
+            message: info.state_message.clone(),
+        });
+        if self.ledger.query && info.state != BatchState::Completed && !self.ledger.aborting {
+            let message = info.state_message.as_deref().unwrap_or("no reason is given");
+            let message = format!("the query ended {}: {message}", info.state);
+            self.fail(Error::new(ErrorKind::Refused, message).of_batch(info.id));
+        }
+    }
+
+    fn files_listed(&mut self, batch: usize, ids: Vec<ResultId>, now: Time) -> Result<(), String> {
+        self.pace.succeeded(Errand::Files { batch });
+        if let Some(sent) = self.ledger.sent(batch) {
+            let before = std::mem::take(&mut sent.before);
+            let mut files: Vec<File> = Vec::with_capacity(ids.len());
+            for id in ids {
+                // A file named twice is one file.
+                if !files.iter().any(|file| file.id == id) {
+                    let known = before.iter().find(|file| file.id == id).copied();
+                    files.push(known.unwrap_or(File { id, have: None, rows: None }));
+                }
+            }
+            // Only the last file that gave rows, and those behind it, can be gone on with: rows of
+            // an earlier one would come too late.
+            let from = files.iter().rposition(|file| file.have.is_some()).unwrap_or(0);
+            files.iter_mut().skip(from).for_each(|file| file.rows = None);
+            sent.files = Some(files);
+        }
+        self.read_to_end(batch, now);
+        Ok(())
+    }
+
+    /// A file of a query's result was read to its end.
+    fn file_read(
+        &mut self,
+        batch: usize,
+        file: usize,
+        received: Received,
+        now: Time,
+    ) -> Result<(), String> {
+        let errand = Errand::Fetch { batch, file };
+        self.pace.succeeded(errand);
+        if let Some(header) = received.header
+            && *self.ledger.header.get_or_insert(header) != header
+        {
+            let message = "the files of the result have different columns";
+            self.give_up(errand, Error::new(ErrorKind::Incomplete, message));
+            return Ok(());
+        }
+        if let Some(file) = file_of(&mut self.ledger, batch, file) {
+            file.rows = Some(received.rows);
+        }
+        self.read_to_end(batch, now);
+        Ok(())
+    }
+
+    /// Once all files of a query's batch are read: are the rows as many as the server promised? If
+    /// not, all is read again, from the list on. What the application has is compared, skipped, and
+    /// gone on behind.
+    fn read_to_end(&mut self, batch: usize, now: Time) {
+        let Some(sent) = self.ledger.sent(batch) else { return };
+        let Some(files) = &sent.files else { return };
+        let Some(rows) = files.iter().map(|file| file.rows).sum::<Option<u64>>() else { return };
+        let Some(promised) = sent.processed.filter(|promised| *promised != rows) else {
+            return self.ledger.settle(batch);
+        };
+        sent.before = sent.files.take().unwrap_or_default();
+        let why = format!("the result holds {rows} rows, but the server promised {promised}");
+        self.read_again(Errand::Files { batch }, batch, &why, now);
+    }
+
+    /// The outcomes of a batch were read; they went to the application only if they fit.
+    fn outcomes_read(&mut self, batch: usize, received: Received, now: Time) -> Result<(), String> {
+        let errand = Errand::Fetch { batch, file: 0 };
+        self.pace.succeeded(errand);
+        let rows = self.ledger.batches[batch].rows.clone();
+        let wanted = rows.end - rows.start;
+        let Some(sent) = self.ledger.sent(batch) else { return Ok(()) };
+        let partial = sent.state == BatchState::Failed && received.rows < wanted;
+        if received.rows != wanted && !partial {
+            let got = received.rows;
+            let why = format!(
+                "the batch has {wanted} rows, but its result tells of {got}; \
+                 which of them are meant cannot be known"
+            );
+            self.read_again(errand, batch, &why, now);
+            return Ok(());
+        }
+        let why = sent.why();
+        self.summary.succeeded += received.succeeded;
+        self.summary.created += received.created;
+        self.summary.failed += received.rows - received.succeeded;
+        if partial {
+            self.settle_as(rows.start + received.rows..rows.end, Fate::Unknown, &why);
+        }
+        self.ledger.settle(batch);
+        Ok(())
+    }
+
+    /// A result arrived whole and does not hold what was promised.
+    fn read_again(&mut self, errand: Errand, batch: usize, why: &str, now: Time) {
+        let Some(sent) = self.ledger.sent(batch) else { return };
+        let times = sent.short;
+        sent.short += 1;
+        match self.pace.read_again(errand, times, &self.spec.bounds, now) {
+            Some(wait) => self.note_retry(errand, why, wait),
+            None => {
+                let error = Error::new(ErrorKind::Incomplete, why);
+                let error = if self.ledger.query { error } else { error.may_have_changed() };
+                self.give_up(errand, error);
+            }
+        }
+    }
+
+    fn ended(&mut self, job: usize, info: &JobInfo, state: JobState) -> Result<(), String> {
+        if let Some(id) = info.id {
+            same_job(id, self.ledger.jobs[job].id)?;
+        }
+        match &info.state {
+            Some(JobState::Open) => Err("the answer says that the job is open".into()),
+            _ => {
+                self.job_ended(job, state);
+                Ok(())
+            }
+        }
+    }
+
+    fn job_ended(&mut self, job: usize, state: JobState) {
+        let record = &mut self.ledger.jobs[job];
+        if record.state == JobState::Aborted {
+            return; // a close that crossed with the abort
+        }
+        let id = record.id;
+        let aborted = state == JobState::Aborted;
+        record.state = state;
+        if aborted {
+            self.pace.hurry(); // what had not started will not, and that is known at once
+        }
+        self.note(if aborted { Note::Aborted(id) } else { Note::Closed(id) });
+    }
+}
+
+/// Not done.
+impl Job {
+    fn refused(&mut self, flight: Flight, refusal: Refusal, now: Time) {
+        let Flight { tag, errand, epoch } = flight;
+        let Refusal { mut info, class, again } = refusal;
+        info.message = self.blanked(&info.message);
+        let code = info.code.as_deref().map(ExceptionCode::from);
+        if let Errand::Submit { batch } = errand {
+            if leaves_open(code.as_ref()) && !self.ledger.query {
+                return self.lose(batch, &info.to_string());
+            }
+            self.ledger.batches[batch].stage = Stage::Cut; // certainly not taken
+        }
+        match (errand, class) {
+            (_, Class::Session) => self.expired(epoch, info),
+            (_, Class::Unsent) => self.unsent(tag, errand, &info.message, now),
+            (_, Class::Passing) => {
+                if !self.try_again(errand, false, &info.to_string(), again, now) {
+                    let error = self.failure(errand, ErrorKind::Unreachable, "failed too often");
+                    self.give_up(errand, error.answered(info));
+                }
+            }
+            // A second close or abort is refused, which tells that the first one worked.
+            (Errand::Close { job }, _) if code == Some(ExceptionCode::InvalidJobState) => {
+                self.job_ended(job, JobState::Closed);
+            }
+            (Errand::Abort { job }, _) if code == Some(ExceptionCode::InvalidJobState) => {
+                self.job_ended(job, JobState::Aborted);
+            }
+            // It crossed with our own abort.
+            (Errand::Submit { .. }, _) if self.ledger.aborting => {}
+            // The content of one batch is at fault; the next one may be good.
+            (Errand::Submit { batch }, _)
+                if is_about_content(code.as_ref()) && !self.ledger.query =>
+            {
+                self.bodies.remove(&batch);
+                let doomed = Stage::Doomed { fate: Fate::Failed, why: info.to_string() };
+                self.ledger.batches[batch].stage = doomed;
+            }
+            // A failed batch that wrote nothing has no result, and not every answer says so before.
+            (Errand::Fetch { batch, .. }, _)
+                if code == Some(ExceptionCode::InvalidBatch) && self.failed_unseen(batch) =>
+            {
+                let why = self.ledger.sent(batch).map_or_else(String::new, |sent| sent.why());
+                self.ledger.batches[batch].stage = Stage::Doomed { fate: Fate::Failed, why };
+            }
+            (_, Class::Final) => {
+                let error = self.failure(errand, ErrorKind::Refused, "was refused");
+                self.give_up(errand, error.answered(info));
+            }
+        }
+    }
+
+    fn failed_unseen(&mut self, batch: usize) -> bool {
+        let sent = self.ledger.sent(batch);
+        sent.is_some_and(|sent| sent.state == BatchState::Failed && sent.processed.is_none())
+    }
+
+    /// The session was turned down. It is dropped only if no newer one has come since the call
+    /// left, so ten calls that fail together ask once.
+    fn expired(&mut self, epoch: u64, info: ErrorInfo) {
+        if epoch != self.login.epoch || self.login.expired.is_some() {
+            return;
+        }
+        self.login.expired = Some(info.clone());
+        self.login.fruitless += 1;
+        if self.login.fruitless >= self.spec.bounds.logins {
+            let message = "the org accepts none of the sessions it was given";
+            self.login_failed(Error::new(ErrorKind::Login, message).answered(info));
+        }
+    }
+
+    /// The request did not leave this machine.
+    fn unsent(&mut self, tag: Tag, errand: Errand, why: &str, now: Time) {
+        match self.pace.unreachable(tag, &self.spec.bounds, now) {
+            Probe::In(wait) => self.note_retry(errand, why, wait),
+            Probe::Waiting => {}
+            Probe::GiveUp => {
+                let what = format!("failed: the server cannot be reached ({why})");
+                self.ledger.cut_off = true;
+                self.fail(self.failure(errand, ErrorKind::Unreachable, &what));
+            }
+        }
+    }
+
+    fn unknown(&mut self, errand: Errand, why: &str, again: Option<Duration>, now: Time) {
+        let why = &self.blanked(why);
+        match errand {
+            Errand::Submit { batch } if !self.ledger.query => return self.lose(batch, why),
+            // A query writes nothing, and only the batch whose id is known will be read.
+            Errand::Submit { batch } => self.ledger.batches[batch].stage = Stage::Cut,
+            Errand::Create => self.note(Note::Orphan),
+            _ => {}
+        }
+        // A file that is always cut at the same place, a job that does not close: no use in more.
+        let few =
+            matches!(errand, Errand::Fetch { .. } | Errand::Close { .. } | Errand::Abort { .. });
+        if !self.try_again(errand, few, why, again, now) {
+            let kind = match errand {
+                Errand::Fetch { .. } | Errand::Files { .. } => ErrorKind::Incomplete,
+                _ => ErrorKind::Unreachable,
+            };
+            let what = format!("failed too often, the last time because {why}");
+            let error = self.failure(errand, kind, &what);
+            let changed = errand.is_write() && !self.ledger.query;
+            self.give_up(errand, if changed { error.may_have_changed() } else { error });
+        }
+    }
+
+    /// Nobody can tell whether a batch arrived. It is not sent again.
+    fn lose(&mut self, batch: usize, why: &str) {
+        let Stage::Unsure { job, .. } = self.ledger.batches[batch].stage else { return };
+        self.ledger.batches[batch].stage = Stage::Unsure { job, lost: true };
+        self.bodies.remove(&batch);
+        let what = format!("got no certain answer ({why})");
+        let error = self.failure(Errand::Submit { batch }, ErrorKind::Unknown, &what);
+        self.fail(error.of_job(self.ledger.jobs[job].id).advise(
+            "look for these rows in the org before loading them again; \
+             no further rows were sent, and the job is closed",
+        ));
+    }
+
+    fn try_again(
+        &mut self,
+        errand: Errand,
+        few: bool,
+        why: &str,
+        asked: Option<Duration>,
+        now: Time,
+    ) -> bool {
+        let wait = self.pace.try_again(errand, few, asked, &self.spec.bounds, now);
+        if let Some(wait) = wait {
+            self.note_retry(errand, why, wait);
+        }
+        wait.is_some()
+    }
+
+    fn note_retry(&mut self, errand: Errand, why: &str, wait: Duration) {
+        self.summary.retries = self.pace.retries();
+        let (what, why) = (self.in_words(errand), why.to_owned());
+        self.note(Note::Retry { what, why, wait });
+    }
+
+    /// The errand cannot be done, now or later. What does that mean for the rest?
+    pub(super) fn give_up(&mut self, errand: Errand, error: Error) {
+        let error = self.placed(errand, error);
+        match errand {
+            Errand::Create | Errand::Submit { .. } => {}
+            Errand::Close { job } | Errand::Abort { job } => {
+                // The rows are not touched by this: it is said, but it is not the run's failure.
+                let id = self.ledger.jobs[job].id;
+                self.ledger.jobs[job].given_up = true;
+                self.summary.left_open.push(id);
+                return self.note(Note::LeftOpen { job: id, why: error.to_string() });
+            }
+            Errand::Fetch { batch, .. } if !self.ledger.query => {
+                let why = error.to_string();
+                self.ledger.batches[batch].stage = Stage::Doomed { fate: Fate::Unknown, why };
+            }
+            Errand::List { .. } => self.ledger.blind = true,
+            Errand::Files { .. } | Errand::Fetch { .. } => {}
+        }
+        self.fail(error);
+    }
+}
+
+/// Words.
+impl Job {
+    fn failure(&self, errand: Errand, kind: ErrorKind, what: &str) -> Error {
+        self.placed(errand, Error::new(kind, format!("{} {what}", self.in_words(errand))))
+    }
+
+    /// Names the job, batch and rows an errand is about.
+    fn placed(&self, errand: Errand, error: Error) -> Error {
+        match errand {
+            Errand::Create => error,
+            Errand::List { job } | Errand::Close { job } | Errand::Abort { job } => {
+                error.of_job(self.ledger.jobs[job].id)
+            }
+            Errand::Submit { batch } | Errand::Files { batch } | Errand::Fetch { batch, .. } => {
+                let BatchRecord { rows, stage } = &self.ledger.batches[batch];
+                let error = match stage {
+                    Stage::Sent(sent) => {
+                        error.of_batch(sent.id).of_job(self.ledger.jobs[sent.job].id)
+                    }
+                    _ => error,
+                };
+                if rows.is_empty() { error } else { error.of_rows(rows.clone()) }
+            }
+        }
+    }
+
+    fn in_words(&self, errand: Errand) -> String {
+        match errand {
+            Errand::Create => {
+                format!("creating the job ({} {})", self.spec.operation, self.spec.object)
+            }
+            Errand::Submit { .. } if self.ledger.query => "sending the query".into(),
+            Errand::Submit { batch } => format!("sending batch {}", batch + 1),
+            Errand::List { .. } => "listing the batches".into(),
+            Errand::Files { .. } => "listing the files of the result".into(),
+            Errand::Fetch { file, .. } if self.ledger.query => {
+                format!("reading file {} of the result", file + 1)
+            }
+            Errand::Fetch { batch, .. } => format!("reading the result of batch {}", batch + 1),
+            Errand::Close { .. } => "closing the job".into(),
+            Errand::Abort { .. } => "aborting the job".into(),
+        }
+    }
+
+    /// A server's words without the session, should it have echoed it.
+    fn blanked(&self, text: &str) -> String {
+        match &self.login.session {
+            Some(session) => session.blank_out(text),
+            None => text.to_owned(),
+        }
+    }
+}
+
+/// An answer that speaks of another job is not an answer.
+fn same_job(told: JobId, asked: JobId) -> Result<(), String> {
+    if told == asked { Ok(()) } else { Err(format!("the answer is about another job, {told}")) }
+}
+
+/// Refusals of a batch that do not say that it was not taken: the server failed on its way. (The
+/// guide: only when the batch is not in the job's list may it be sent again.)
+fn leaves_open(code: Option<&ExceptionCode>) -> bool {
+    matches!(
+        code,
+        Some(ExceptionCode::Unknown | ExceptionCode::InternalServerError | ExceptionCode::Timeout)
+    )
+}
+
+fn is_about_content(code: Option<&ExceptionCode>) -> bool {
+    matches!(code, Some(ExceptionCode::InvalidBatch | ExceptionCode::ClientInputError))
+}
