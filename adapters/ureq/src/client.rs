@@ -1,7 +1,9 @@
 //! The front door: loads and queries as iterators.
 //!
 //! An iterator *is* the run. Asking it for the next item turns the loop, so a slow consumer slows
-//! the load down, and dropping it stops the run where it is: nothing more is sent.
+//! the load down, and dropping it stops the run where it is: nothing more is sent. The job is then
+//! left open in the org, which works off the batches it has and closes it by age. To leave in good
+//! order, call `abort` and read on to the end.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -79,7 +81,7 @@ impl Client {
 
     /// Any load, from a [`Spec`] with bounds, seed or version of your own.
     pub fn load(&self, spec: Spec) -> Load {
-        Load { client: self.clone(), spec, limits: Limits::default() }
+        Load { client: self.clone(), spec, limits: Limits::default(), columns: None }
     }
 
     /// The rows of a query, decoded. Columns are matched with the names of `T`'s fields as serde
@@ -112,6 +114,10 @@ impl Client {
             }
             out.write_all(&rows.records).map_err(local)?;
         }
+        if first && let Some(columns) = run.job.spec().columns() {
+            // A result without rows may come without a header.
+            writeln!(out, "\"{}\"", columns.join("\",\"")).map_err(local)?;
+        }
         out.flush().map_err(local)?;
         Ok(run.job.summary().clone())
     }
@@ -124,12 +130,19 @@ pub struct Load {
     client: Client,
     spec: Spec,
     limits: Limits,
+    columns: Option<Vec<String>>,
 }
 
 impl Load {
     /// One batch at a time: slower, with fewer lock conflicts.
     pub fn serial(mut self) -> Self {
         self.spec = self.spec.serial();
+        self
+    }
+
+    /// Of a CSV text, sends only these columns: a delete takes nothing but `Id`.
+    pub fn keep_only<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.columns = Some(columns.into_iter().map(Into::into).collect());
         self
     }
 
@@ -142,8 +155,12 @@ impl Load {
     /// Loads a CSV text as it is: UTF-8, a header of API names, records of any shape RFC 4180
     /// allows. Nothing is read before it is needed.
     pub fn csv(self, reader: impl Read + Send + 'static) -> Result<Outcomes, Error> {
-        let source = CsvSource::new(reader, Cutter::new(self.limits));
-        self.from(Box::new(source))
+        let cutter = Cutter::new(self.limits);
+        let cutter = match self.columns.clone() {
+            Some(columns) => cutter.keep_only(columns),
+            None => cutter,
+        };
+        self.from(Box::new(CsvSource::new(reader, cutter)))
     }
 
     /// Loads rows: structs whose fields are named like the object's.

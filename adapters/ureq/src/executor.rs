@@ -34,8 +34,9 @@ enum Event {
     Reply(Tag, Reply),
 }
 
-/// Performs the calls of one job, each in a thread of its own; there are never more of them than
-/// the job's window allows.
+/// Performs the calls of one job, each in a thread of its own. There are never more than twice
+/// [`Bounds::parallel`](sfbulk::Bounds::parallel) of them, and two. An executor is for one job:
+/// pages and replies of another one would be taken for its own.
 #[derive(Debug)]
 pub struct Executor {
     transport: Transport,
@@ -52,7 +53,7 @@ impl Executor {
     }
 
     /// Drives a job to its end.
-    pub fn run(&self, job: &mut Job, host: &mut impl Host) -> Result<Summary, Error> {
+    pub fn run(self, job: &mut Job, host: &mut impl Host) -> Result<Summary, Error> {
         loop {
             if let Some(result) = self.turn(job, host) {
                 return result;
@@ -63,7 +64,12 @@ impl Executor {
     /// One turn of the loop: asks the job what to do, and does it. `Some` when it is over.
     pub fn turn(&self, job: &mut Job, host: &mut impl Host) -> Option<Result<Summary, Error>> {
         match job.poll(self.now()) {
-            Step::Send(call) => self.perform(call),
+            Step::Send(call) => {
+                let tag = call.tag;
+                if let Err(failure) = self.perform(call) {
+                    job.reply(tag, self.now(), Reply::Failed(failure));
+                }
+            }
             Step::Feed(ask) => match host.batch(ask) {
                 Ok(Some(batch)) => job.feed(batch),
                 Ok(None) => job.end(),
@@ -71,7 +77,7 @@ impl Executor {
             },
             Step::Login(expired) => match host.login(expired.as_ref()) {
                 Ok(session) => job.login(session),
-                Err(error) => job.stop(error),
+                Err(error) => job.login_failed(error),
             },
             Step::Settled(outcomes) => hand_over(job, host, outcomes),
             Step::Note(note) => host.note(note, job.summary()),
@@ -98,13 +104,17 @@ impl Executor {
     }
 
     /// One channel carries pages and replies, so a reply never overtakes its own pages.
-    fn perform(&self, call: Call) {
+    fn perform(&self, call: Call) -> Result<(), Failure> {
         let (transport, events, tag) = (self.transport.clone(), self.sender.clone(), call.tag);
-        thread::spawn(move || {
+        let work = move || {
             let mut end = End { tag, events, reply: None };
             let deliver = |page| end.events.send(Event::Page(tag, page)).is_ok();
             end.reply = Some(transport.perform(call, deliver));
-        });
+        };
+        match thread::Builder::new().spawn(work) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure::Unsent(format!("no thread could be started: {error}"))),
+        }
     }
 }
 

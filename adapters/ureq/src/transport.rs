@@ -100,8 +100,14 @@ fn failure(error: &ureq::Error) -> Failure {
         | ureq::Error::ConnectionFailed
         | ureq::Error::BadUri(_)
         | ureq::Error::InvalidProxyUrl
+        | ureq::Error::ConnectProxyFailed(_)
+        | ureq::Error::TlsRequired
         | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => true,
-        ureq::Error::Io(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+        ureq::Error::Io(error) => {
+            // A name that cannot be resolved has no kind of its own, only these words.
+            error.kind() == io::ErrorKind::ConnectionRefused
+                || error.to_string().starts_with("failed to lookup address")
+        }
         _ => false,
     };
     if unsent { Failure::Unsent(error.to_string()) } else { Failure::Lost(error.to_string()) }
