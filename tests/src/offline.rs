@@ -1,0 +1,350 @@
+//! The smallest executor: performs what a job asks for, in virtual time.
+//!
+//! Now is a number. Requests take time to arrive, and answers to come back; `Wait` moves the number
+//! on to whatever comes first. A four-hour load takes milliseconds.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use sfbulk::rows::{Batch, InOrder, Outcome};
+use sfbulk::{
+    Call, Error, ErrorInfo, ErrorKind, Expect, Failure, Job, Note, Page, Reason, Reply, Step,
+    Summary, Tag, Time,
+};
+
+use crate::chance::Chance;
+use crate::server::Server;
+
+/// One thing that was said or done, by either side.
+#[derive(Clone, Debug)]
+pub enum Said {
+    /// The machine sent a request.
+    Request(Tag, Request<Bytes>),
+    /// An answer began to arrive; its body is all that will come of it.
+    Answer(Tag, Response<Bytes>),
+    /// A call ended without a whole answer.
+    Failed(Tag, Failure),
+    /// Rows reached the application: their records, and how many rows of the file it has now.
+    Rows(Tag, Bytes, u64),
+    /// The outcomes of a batch reached the application, from its result or from the machine.
+    Outcomes(Option<Tag>, Vec<Outcome>),
+    /// The machine asked for rows, beginning with this one.
+    WantsRows(u64),
+    /// It got some: so many bytes.
+    Fed(Range<u64>, usize),
+    /// There are no more.
+    NoMoreRows,
+    /// The machine asked for a session; the last one was refused for this reason.
+    WantsSession(Option<ErrorInfo>),
+    /// It got one, or not.
+    Session(bool),
+    Note(Note),
+    Wait(Time, Reason),
+    /// The application said something of its own accord.
+    Told(&'static str),
+    Done(Result<Summary, Error>),
+}
+
+/// How long things take.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// From the machine to the server, and from the server to the machine.
+    pub latency: Duration,
+    /// Until a call whose answer is lost is given up.
+    pub timeout: Duration,
+    /// How many bytes of an answer arrive at once.
+    pub piece: usize,
+    /// With chance, latencies vary from nothing to four times as much, some are a hundred times as
+    /// long, and some ends of calls are reported twice.
+    pub chance: Option<Chance>,
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        let (latency, timeout) = (Duration::from_millis(50), Duration::from_secs(30));
+        Self { latency, timeout, piece: usize::MAX, chance: None }
+    }
+}
+
+type Saying = Box<dyn FnOnce(&mut Job, Time)>;
+
+enum Event {
+    Arrives(Call),
+    Answer(Tag, Response<Bytes>),
+    Page(Tag, Page),
+    Reply(Tag, Reply),
+    Tell(&'static str, Saying),
+}
+
+/// A job, the model server, and the line between them.
+pub struct Offline {
+    pub job: Job,
+    pub server: Server,
+    pub network: Network,
+    /// Everything that was said, and when.
+    pub log: Vec<(Time, Said)>,
+    /// The application cannot get another session after so many.
+    pub logins: u32,
+    /// The outcomes that reached the application, in the order of their rows.
+    pub outcomes: Vec<Outcome>,
+    /// The records that reached the application.
+    pub records: String,
+    batches: VecDeque<Batch>,
+    in_order: InOrder,
+    now: Time,
+    events: BTreeMap<(Time, u64), Event>,
+    count: u64,
+    under_way: BTreeSet<Tag>,
+}
+
+impl fmt::Debug for Offline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offline").field("job", &self.job).finish_non_exhaustive()
+    }
+}
+
+impl Offline {
+    /// A job that is going to load these batches, or none if it is a query.
+    pub fn new(job: Job, batches: Vec<Batch>, server: Server) -> Self {
+        Self {
+            job,
+            server,
+            network: Network::default(),
+            log: Vec::new(),
+            logins: u32::MAX,
+            outcomes: Vec::new(),
+            records: String::new(),
+            batches: batches.into(),
+            in_order: InOrder::new(),
+            now: Time::ZERO,
+            events: BTreeMap::new(),
+            count: 0,
+            under_way: BTreeSet::new(),
+        }
+    }
+
+    /// At this moment the application says this.
+    pub fn tell(
+        &mut self,
+        at: Duration,
+        what: &'static str,
+        saying: impl FnOnce(&mut Job, Time) + 'static,
+    ) {
+        self.schedule(Time::since_start(at), Event::Tell(what, Box::new(saying)));
+    }
+
+    /// Drives the job to its end.
+    pub fn run(&mut self) -> Result<Summary, Error> {
+        loop {
+            let step = self.poll();
+            if let Some(result) = self.perform(step) {
+                return result;
+            }
+        }
+    }
+
+    /// Asks the machine what to do.
+    pub fn poll(&mut self) -> Step {
+        self.job.poll(self.now)
+    }
+
+    /// What time it is.
+    pub fn now(&self) -> Time {
+        self.now
+    }
+
+    /// How many calls have not ended yet.
+    pub fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
+    /// Does what the machine said. `Some` when it is over.
+    pub fn perform(&mut self, step: Step) -> Option<Result<Summary, Error>> {
+        match step {
+            Step::Send(call) => {
+                self.say(Said::Request(call.tag, call.request.clone()));
+                assert!(self.under_way.insert(call.tag), "the tag {} was used before", call.tag);
+                let at = self.now + self.delay();
+                self.schedule(at, Event::Arrives(call));
+            }
+            Step::Feed(ask) => {
+                self.say(Said::WantsRows(ask.from));
+                self.feed();
+            }
+            Step::Login(expired) => {
+                self.say(Said::WantsSession(expired));
+                self.login();
+            }
+            Step::Settled(outcomes) => self.take(None, Page::Outcomes(outcomes)),
+            Step::Note(note) => self.say(Said::Note(note)),
+            Step::Wait(until) => self.wait(until),
+            Step::Done(result) => {
+                self.say(Said::Done(result.clone()));
+                return Some(result);
+            }
+        }
+        None
+    }
+
+    fn feed(&mut self) {
+        if let Some(batch) = self.batches.pop_front() {
+            self.say(Said::Fed(batch.rows.clone(), batch.body.len()));
+            self.job.feed(batch);
+        } else {
+            self.say(Said::NoMoreRows);
+            self.job.end();
+        }
+    }
+
+    fn login(&mut self) {
+        let possible = self.logins > 0;
+        self.say(Said::Session(possible));
+        if possible {
+            self.logins -= 1;
+            self.job.login(self.server.session());
+        } else {
+            self.job.login_failed(Error::new(ErrorKind::Login, "the password is wrong"));
+        }
+    }
+
+    fn wait(&mut self, until: Option<(Time, Reason)>) {
+        if let Some((at, reason)) = until {
+            self.say(Said::Wait(at, reason));
+        }
+        let next = self.events.first_key_value().map(|((at, _), _)| *at);
+        match (next, until) {
+            (Some(next), until) if until.is_none_or(|(until, _)| next <= until) => {
+                self.now = self.now.max(next);
+                if let Some((_, event)) = self.events.pop_first() {
+                    self.happen(event);
+                }
+            }
+            (_, Some((until, _))) => self.now = until,
+            (_, None) => panic!("the machine waits, and nothing will ever come"),
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Arrives(call) => self.arrives(call),
+            Event::Answer(tag, answer) => self.say(Said::Answer(tag, answer)),
+            Event::Page(tag, page) => {
+                self.job.progress(tag, &page);
+                self.take(Some(tag), page);
+            }
+            Event::Reply(tag, reply) => {
+                self.under_way.remove(&tag);
+                if let Reply::Failed(failure) = &reply {
+                    self.say(Said::Failed(tag, failure.clone()));
+                }
+                self.job.reply(tag, self.now, reply);
+            }
+            Event::Tell(what, saying) => {
+                self.say(Said::Told(what));
+                saying(&mut self.job, self.now);
+            }
+        }
+    }
+
+    /// The request is at the server: schedules what will be seen of the answer.
+    fn arrives(&mut self, Call { tag, request, expect }: Call) {
+        let mut at = self.now + self.delay();
+        match self.server.handle(self.now, &request) {
+            Ok(answer) => {
+                self.schedule(at, Event::Answer(tag, answer.clone()));
+                let (pages, reply) = take_in(&expect, answer, self.network.piece);
+                for page in pages {
+                    self.schedule(at, Event::Page(tag, page));
+                    at = at
+                        + self
+                            .network
+                            .chance
+                            .as_ref()
+                            .map_or(Duration::ZERO, |_| self.network.latency);
+                }
+                self.schedule(at, Event::Reply(tag, reply));
+            }
+            Err(failure) => {
+                if matches!(failure, Failure::Lost(_)) {
+                    at = at + self.network.timeout;
+                }
+                self.schedule(at, Event::Reply(tag, Reply::Failed(failure)));
+            }
+        }
+        if self.network.chance.as_mut().is_some_and(|chance| chance.once_in(8)) {
+            let late = at + self.delay();
+            let again = move |job: &mut Job, now| {
+                job.reply(tag, now, Reply::Failed(Failure::Lost("said again".into())));
+            };
+            self.schedule(
+                late + Duration::from_nanos(1),
+                Event::Tell("an end again", Box::new(again)),
+            );
+        }
+    }
+
+    fn take(&mut self, tag: Option<Tag>, page: Page) {
+        match (page, tag) {
+            (Page::Rows(rows), Some(tag)) => {
+                self.records += std::str::from_utf8(&rows.records).unwrap();
+                self.say(Said::Rows(tag, rows.records, rows.have.rows));
+            }
+            (Page::Outcomes(outcomes), tag) => {
+                self.say(Said::Outcomes(tag, outcomes.clone()));
+                self.in_order.add(outcomes);
+                while let Some(page) = self.in_order.next() {
+                    self.outcomes.extend(page);
+                }
+            }
+            (Page::Rows(_), None) => unreachable!("rows come from calls"),
+        }
+    }
+
+    fn delay(&mut self) -> Duration {
+        let latency = self.network.latency;
+        let Some(chance) = &mut self.network.chance else { return latency };
+        let often = if chance.once_in(32) { 100 } else { 4 };
+        chance.within(latency * often)
+    }
+
+    fn schedule(&mut self, at: Time, event: Event) {
+        self.count += 1;
+        self.events.insert((at, self.count), event);
+    }
+
+    fn say(&mut self, said: Said) {
+        self.log.push((self.now, said));
+    }
+}
+
+/// Takes in an answer piece by piece, as an executor does.
+fn take_in(expect: &Expect, answer: Response<Bytes>, piece: usize) -> (Vec<Page>, Reply) {
+    let (head, body) = answer.into_parts();
+    let mut intake = expect.open(head);
+    let mut pages = Vec::new();
+    for piece in body.chunks(piece.min(body.len().max(1))) {
+        match intake.push(piece) {
+            Ok(page) => pages.extend(page),
+            Err(failure) => return (pages, Reply::Failed(failure)),
+        }
+    }
+    let (page, reply) = intake.finish();
+    pages.extend(page);
+    (pages, reply)
+}
+
+/// Batches of so many records each, under one header.
+pub fn batches(header: &str, records: &[&str], size: usize) -> Vec<Batch> {
+    let mut from = 0;
+    let batch = |records: &[&str]| {
+        let rows = from..from + records.len() as u64;
+        from = rows.end;
+        let body = format!("{header}\n{}\n", records.join("\n"));
+        Batch { rows, body: body.into(), source: 0..0 }
+    };
+    records.chunks(size).map(batch).collect()
+}

@@ -1,0 +1,69 @@
+//! What goes wrong: a [`Deviation`], set for the nth request of a [`Kind`].
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+
+use crate::document::{element, text};
+
+/// The kinds of requests, so that a script can mean "the second listing".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Create,
+    Submit,
+    List,
+    /// The outcomes of a load's batch, or the list of a query's files.
+    Result,
+    File,
+    Close,
+    Abort,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::Create,
+        Self::Submit,
+        Self::List,
+        Self::Result,
+        Self::File,
+        Self::Close,
+        Self::Abort,
+    ];
+
+    /// The kind of this request.
+    pub fn of(request: &Request<Bytes>) -> Self {
+        let aborts = element(&text(request.body()), "state") == "Aborted";
+        match (request.method() == Method::POST, request.uri().path().split('/').count()) {
+            (true, 5) => Self::Create,
+            (true, 6) if aborts => Self::Abort,
+            (true, 6) => Self::Close,
+            (true, _) => Self::Submit,
+            (false, 7) => Self::List,
+            (false, 9) => Self::Result,
+            (false, _) => Self::File,
+        }
+    }
+}
+
+/// What happens to a request instead of being carried out and answered.
+#[derive(Clone, Debug)]
+pub enum Deviation {
+    /// It is not carried out; this is the answer.
+    Instead(Response<Bytes>),
+    /// It is carried out, and this stands in the answer's place.
+    Masked(Response<Bytes>),
+    /// No answer comes. The request arrives after so long, or never.
+    Lost { arrives: Option<Duration> },
+    /// It never leaves.
+    Unsent,
+    /// It is carried out, and the answer breaks off after so many bytes of its body.
+    Cut(usize),
+    /// It is carried out, and the answer's body is changed.
+    Edited(fn(&str) -> String),
+    /// The session has expired.
+    Expired,
+    /// Somebody else aborts the job first.
+    ForeignAbort,
+}

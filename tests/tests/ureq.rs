@@ -1,0 +1,219 @@
+//! The blocking front door over real sockets, against a practice org on loopback.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sfbulk_org::{Config, Org, Server, serve};
+use sfbulk_ureq::rows::{Fate, Limits, Outcome};
+use sfbulk_ureq::{Bounds, Client, Error, ErrorKind, Session, Spec};
+
+#[derive(Serialize)]
+struct NewAccount {
+    #[serde(rename = "Name")]
+    name: String,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct Account {
+    #[serde(rename = "Id")]
+    id: String,
+    #[serde(rename = "Name")]
+    name: String,
+    #[serde(rename = "BillingCity")]
+    city: Option<String>,
+}
+
+const SOQL: &str = "SELECT Id, Name, BillingCity FROM Account ORDER BY Name";
+
+/// An org that answers quickly and puts few rows into a file, and a client of it.
+fn org() -> (Arc<Server>, Client) {
+    let config = Config::new().latency(Duration::from_millis(5)).result_rows(4);
+    let server = Arc::new(serve(Org::in_memory_with(config).unwrap(), 0).unwrap());
+    let practice = Arc::clone(&server);
+    let client = Client::new(move || Session::new(&practice.url(), practice.session()));
+    (server, client)
+}
+
+/// Small batches, so that a few rows are several of them.
+fn small() -> Limits {
+    Limits { records: 3, ..Limits::default() }
+}
+
+fn accounts(names: &[&str]) -> Vec<NewAccount> {
+    names.iter().map(|&name| NewAccount { name: name.into() }).collect()
+}
+
+fn load_csv(client: &Client, csv: &'static str) -> Vec<Outcome> {
+    let outcomes = client.insert("Account").limits(small()).csv(csv.as_bytes()).unwrap();
+    outcomes.map(Result::unwrap).collect()
+}
+
+fn names(client: &Client) -> Vec<String> {
+    client.query::<Account>(SOQL).unwrap().map(|account| account.unwrap().name).collect()
+}
+
+const SEVEN: &str =
+    "Name,BillingCity\na,Rome\nb,\"Oslo\"\nc,\n\"d, \"\"e\"\"\",Bern\nf,\ng,\nh,Bonn\n";
+
+#[test]
+fn typed_rows_are_loaded_and_each_learns_its_fate_in_order() {
+    let (_server, client) = org();
+    let rows = accounts(&["a", "b", "", "d", "e", "f", "", "h"]);
+    let mut outcomes = client.insert("Account").limits(small()).rows(rows).unwrap();
+    let fates: Vec<Outcome> = outcomes.by_ref().map(Result::unwrap).collect();
+    assert_eq!(fates.iter().map(|row| row.row).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
+    let failed: Vec<u64> = fates.iter().filter(|row| !row.success()).map(|row| row.row).collect();
+    assert_eq!(failed, [2, 6]);
+    assert_eq!(fates[2].row_error().unwrap().code, Some("REQUIRED_FIELD_MISSING"));
+    assert!(fates.iter().all(|row| row.success() == row.id.is_some()));
+    let summary = outcomes.summary();
+    assert_eq!((summary.rows, summary.succeeded, summary.created, summary.failed), (8, 6, 6, 2));
+    assert_eq!((summary.batches.completed, summary.jobs.len()), (3, 1));
+    assert!(summary.left_open.is_empty());
+    assert_eq!(names(&client), ["a", "b", "d", "e", "f", "h"]);
+}
+
+#[test]
+fn a_csv_text_is_loaded_as_it_is() {
+    let (_server, client) = org();
+    let outcomes = load_csv(&client, SEVEN);
+    assert_eq!(outcomes.len(), 7);
+    assert!(outcomes.iter().all(|row| row.fate == Fate::Succeeded { created: true }));
+    assert_eq!(names(&client), ["a", "b", "c", "d, \"e\"", "f", "g", "h"]);
+}
+
+#[test]
+fn the_outcomes_are_those_of_the_rows() {
+    let (_server, client) = org();
+    let outcomes = load_csv(&client, SEVEN);
+    let found: Vec<Account> = client.query(SOQL).unwrap().collect::<Result<_, Error>>().unwrap();
+    assert_eq!(found.len(), 7);
+    // Both are in the order of the names, so the ids must be the same, row for row.
+    let ids = outcomes.iter().map(|outcome| outcome.id.unwrap().to_string());
+    assert!(ids.eq(found.iter().map(|account| account.id.clone())));
+    assert_eq!(found[1].city.as_deref(), Some("Oslo"));
+    assert_eq!(found[2].city, None);
+}
+
+#[test]
+fn a_query_of_several_files_is_one_csv_text() {
+    let (_server, client) = org();
+    load_csv(&client, SEVEN);
+    let mut text = Vec::new();
+    let summary = client.query_csv("SELECT Name FROM Account ORDER BY Name", &mut text).unwrap();
+    assert_eq!(
+        String::from_utf8(text).unwrap(),
+        "\"Name\"\n\"a\"\n\"b\"\n\"c\"\n\"d, \"\"e\"\"\"\n\"f\"\n\"g\"\n\"h\"\n"
+    );
+    assert_eq!(summary.rows, 7);
+}
+
+#[test]
+fn a_query_without_rows_gives_none() {
+    let (_server, client) = org();
+    let mut rows = client.query::<Account>(SOQL).unwrap();
+    assert!(rows.next().is_none());
+    assert_eq!((rows.summary().rows, rows.summary().batches.completed), (0, 1));
+}
+
+#[test]
+fn a_query_that_the_org_refuses_says_why() {
+    let (_server, client) = org();
+    let mut rows = client.query::<Account>("SELECT Bogus FROM Account").unwrap();
+    let error = rows.next().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.to_string().contains("Bogus"), "{error}");
+    assert!(rows.next().is_none(), "an error is the end");
+}
+
+#[test]
+fn an_upsert_tells_what_is_new() {
+    let (_server, client) = org();
+    let csv = "Key__c,Name\n1,a\n2,b\n";
+    let again = "Key__c,Name\n2,B\n3,c\n";
+    let created = |csv: &'static str| -> Vec<bool> {
+        let outcomes = client.upsert("Account", "Key__c").csv(csv.as_bytes()).unwrap();
+        outcomes.map(|outcome| outcome.unwrap().created()).collect()
+    };
+    assert_eq!(created(csv), [true, true]);
+    assert_eq!(created(again), [false, true]);
+    assert_eq!(names(&client), ["a", "B", "c"]);
+}
+
+#[test]
+fn an_expired_session_is_renewed_by_the_closure_once() {
+    let (server, _) = org();
+    let logins = Arc::new(AtomicUsize::new(0));
+    let (practice, counted) = (Arc::clone(&server), Arc::clone(&logins));
+    let client = Client::new(move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Session::new(&practice.url(), practice.session())
+    });
+    let expiring = Arc::clone(&server);
+    let rows = (0..12).map(move |row| {
+        if row == 6 {
+            expiring.expire_session();
+        }
+        NewAccount { name: format!("{row:02}") }
+    });
+    let outcomes = client.insert("Account").serial().limits(small()).rows(rows).unwrap();
+    assert!(outcomes.map(Result::unwrap).all(|outcome| outcome.success()));
+    assert_eq!(logins.load(Ordering::SeqCst), 2);
+    assert_eq!(names(&client).len(), 12, "no row is lost or written twice");
+}
+
+#[test]
+fn a_login_that_fails_ends_the_load_before_anything_is_sent() {
+    let client = Client::new(|| Err(Error::new(ErrorKind::Login, "the password is wrong")));
+    let mut outcomes = client.insert("Account").rows(accounts(&["a"])).unwrap();
+    let settled = outcomes.next().unwrap().unwrap();
+    assert_eq!(settled.fate, Fate::Unprocessed);
+    assert_eq!(outcomes.next().unwrap().unwrap_err().kind(), ErrorKind::Login);
+    assert_eq!(outcomes.summary().calls, 0);
+}
+
+#[test]
+fn a_dropped_iterator_stops_and_the_client_goes_on() {
+    let (_server, client) = org();
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&taken);
+    let rows = (0..100_000).map(move |row| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        NewAccount { name: format!("{row:05}") }
+    });
+    let limits = Limits { records: 5, ..Limits::default() };
+    let mut outcomes = client.insert("Account").limits(limits).rows(rows).unwrap();
+    assert!(outcomes.next().unwrap().unwrap().success());
+    drop(outcomes);
+    let then = taken.load(Ordering::SeqCst);
+    assert!(then < 100_000, "{then} rows were taken for one outcome");
+    load_csv(&client, "Name\nzz\n");
+    assert!(names(&client).contains(&"zz".to_owned()));
+    assert_eq!(taken.load(Ordering::SeqCst), then, "nobody takes rows any more");
+}
+
+#[test]
+fn a_dropped_query_stops_too() {
+    let (_server, client) = org();
+    load_csv(&client, SEVEN);
+    let mut rows = client.query::<Account>(SOQL).unwrap();
+    assert_eq!(rows.next().unwrap().unwrap().name, "a");
+    drop(rows);
+    assert_eq!(names(&client).len(), 7);
+}
+
+#[test]
+fn where_nobody_listens_nothing_was_sent() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let client = Client::new(move || Session::new(&format!("http://{free}"), "00D!x"));
+    let first_wait = Duration::from_millis(1);
+    let spec = Spec::insert("Account").bounds(Bounds { tries: 3, first_wait, ..Bounds::default() });
+    let mut outcomes = client.load(spec).rows(accounts(&["a", "b"])).unwrap();
+    let settled: Vec<Fate> = outcomes.by_ref().take(2).map(|row| row.unwrap().fate).collect();
+    assert_eq!(settled, [Fate::Unprocessed; 2]);
+    assert_eq!(outcomes.next().unwrap().unwrap_err().kind(), ErrorKind::Unreachable);
+    assert_eq!(outcomes.summary().calls, 3);
+}
