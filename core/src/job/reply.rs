@@ -44,22 +44,25 @@ impl Job {
     /// Takes the answer to an errand. The error says why it is not the answer that was wanted.
     fn done(&mut self, errand: Errand, answer: Answer, now: Time) -> Result<(), String> {
         match (errand, answer) {
-            (Errand::Create, Answer::Document(Document::JobInfo(info))) => self.created(*info)?,
+            (Errand::Create, Answer::Document(Document::JobInfo(info))) => self.created(&info)?,
             (Errand::Submit { batch }, Answer::Document(Document::BatchInfo(info))) => {
-                self.accepted(batch, info, now)?;
+                self.accepted(batch, &info, now)?;
             }
+            // These may have to be done again although they went well, and see to their own pace.
             (Errand::List { job }, Answer::Document(Document::BatchInfoList(list))) => {
                 return self.listed(job, list, now);
             }
             (Errand::Files { batch }, Answer::Document(Document::ResultList(ids))) => {
-                return self.files_listed(batch, ids, now);
+                self.files_listed(batch, ids, now);
+                return Ok(());
             }
-            (Errand::Fetch { batch, file }, Answer::Streamed(received)) => {
-                return if self.ledger.query {
-                    self.file_read(batch, file, received, now)
-                } else {
-                    self.outcomes_read(batch, received, now)
-                };
+            (Errand::Fetch { batch, file }, Answer::Streamed(received)) if self.ledger.query => {
+                self.file_read(batch, file, received, now);
+                return Ok(());
+            }
+            (Errand::Fetch { batch, .. }, Answer::Streamed(received)) => {
+                self.outcomes_read(batch, received, now);
+                return Ok(());
             }
             (Errand::Close { job }, Answer::Document(Document::JobInfo(info))) => {
                 self.ended(job, &info, JobState::Closed)?;
@@ -74,7 +77,7 @@ impl Job {
         Ok(())
     }
 
-    fn created(&mut self, info: JobInfo) -> Result<(), String> {
+    fn created(&mut self, info: &JobInfo) -> Result<(), String> {
         let id = info.id.ok_or("the answer names no job")?;
         self.ledger.jobs.push(JobRecord { id, state: JobState::Open, given_up: false });
         self.summary.jobs.push(id);
@@ -82,7 +85,7 @@ impl Job {
         Ok(())
     }
 
-    fn accepted(&mut self, batch: usize, info: BatchInfo, now: Time) -> Result<(), String> {
+    fn accepted(&mut self, batch: usize, info: &BatchInfo, now: Time) -> Result<(), String> {
         let Stage::Unsure { job, .. } = self.ledger.batches[batch].stage else { return Ok(()) };
         same_job(info.job_id, self.ledger.jobs[job].id)?;
         if self.ledger.knows(info.id) {
@@ -90,10 +93,10 @@ impl Job {
         }
         let rows = self.ledger.batches[batch].rows.clone();
         self.note(Note::Accepted { batch: info.id, rows });
-        self.ledger.batches[batch].stage = Stage::Sent(Sent::new(job, &info));
+        self.ledger.batches[batch].stage = Stage::Sent(Sent::new(job, info));
         self.bodies.remove(&batch);
         self.summary.batches.accepted += 1;
-        self.finished(batch, &info);
+        self.finished(batch, info);
         self.pace.watch(job, &self.spec.bounds, now);
         self.hurry();
         Ok(())
@@ -152,7 +155,7 @@ impl Job {
         }
     }
 
-    fn files_listed(&mut self, batch: usize, ids: Vec<ResultId>, now: Time) -> Result<(), String> {
+    fn files_listed(&mut self, batch: usize, ids: Vec<ResultId>, now: Time) {
         self.pace.succeeded(Errand::Files { batch });
         if let Some(sent) = self.ledger.sent(batch) {
             let before = std::mem::take(&mut sent.before);
@@ -171,31 +174,22 @@ impl Job {
             sent.files = Some(files);
         }
         self.read_to_end(batch, now);
-        Ok(())
     }
 
     /// A file of a query's result was read to its end.
-    fn file_read(
-        &mut self,
-        batch: usize,
-        file: usize,
-        received: Received,
-        now: Time,
-    ) -> Result<(), String> {
+    fn file_read(&mut self, batch: usize, file: usize, received: Received, now: Time) {
         let errand = Errand::Fetch { batch, file };
         self.pace.succeeded(errand);
         if let Some(header) = received.header
             && *self.ledger.header.get_or_insert(header) != header
         {
             let message = "the files of the result have different columns";
-            self.give_up(errand, Error::new(ErrorKind::Incomplete, message));
-            return Ok(());
+            return self.give_up(errand, Error::new(ErrorKind::Incomplete, message));
         }
         if let Some(file) = file_of(&mut self.ledger, batch, file) {
             file.rows = Some(received.rows);
         }
         self.read_to_end(batch, now);
-        Ok(())
     }
 
     /// Once all files of a query's batch are read: are the rows as many as the server promised? If
@@ -214,12 +208,12 @@ impl Job {
     }
 
     /// The outcomes of a batch were read; they went to the application only if they fit.
-    fn outcomes_read(&mut self, batch: usize, received: Received, now: Time) -> Result<(), String> {
+    fn outcomes_read(&mut self, batch: usize, received: Received, now: Time) {
         let errand = Errand::Fetch { batch, file: 0 };
         self.pace.succeeded(errand);
         let rows = self.ledger.batches[batch].rows.clone();
         let wanted = rows.end - rows.start;
-        let Some(sent) = self.ledger.sent(batch) else { return Ok(()) };
+        let Some(sent) = self.ledger.sent(batch) else { return };
         let partial = sent.state == BatchState::Failed && received.rows < wanted;
         if received.rows != wanted && !partial {
             let got = received.rows;
@@ -227,8 +221,7 @@ impl Job {
                 "the batch has {wanted} rows, but its result tells of {got}; \
                  which of them are meant cannot be known"
             );
-            self.read_again(errand, batch, &why, now);
-            return Ok(());
+            return self.read_again(errand, batch, &why, now);
         }
         let why = sent.why();
         self.summary.succeeded += received.succeeded;
@@ -238,7 +231,6 @@ impl Job {
             self.settle_as(rows.start + received.rows..rows.end, Fate::Unknown, &why);
         }
         self.ledger.settle(batch);
-        Ok(())
     }
 
     /// A result arrived whole and does not hold what was promised.
@@ -246,13 +238,12 @@ impl Job {
         let Some(sent) = self.ledger.sent(batch) else { return };
         let times = sent.short;
         sent.short += 1;
-        match self.pace.read_again(errand, times, &self.spec.bounds, now) {
-            Some(wait) => self.note_retry(errand, why, wait),
-            None => {
-                let error = Error::new(ErrorKind::Incomplete, why);
-                let error = if self.ledger.query { error } else { error.may_have_changed() };
-                self.give_up(errand, error);
-            }
+        if let Some(wait) = self.pace.read_again(errand, times, &self.spec.bounds, now) {
+            self.note_retry(errand, why, wait);
+        } else {
+            let error = Error::new(ErrorKind::Incomplete, why);
+            let error = if self.ledger.query { error } else { error.may_have_changed() };
+            self.give_up(errand, error);
         }
     }
 
@@ -260,13 +251,11 @@ impl Job {
         if let Some(id) = info.id {
             same_job(id, self.ledger.jobs[job].id)?;
         }
-        match &info.state {
-            Some(JobState::Open) => Err("the answer says that the job is open".into()),
-            _ => {
-                self.job_ended(job, state);
-                Ok(())
-            }
+        if info.state == Some(JobState::Open) {
+            return Err("the answer says that the job is open".into());
         }
+        self.job_ended(job, state);
+        Ok(())
     }
 
     fn job_ended(&mut self, job: usize, state: JobState) {
@@ -431,7 +420,6 @@ impl Job {
     pub(super) fn give_up(&mut self, errand: Errand, error: Error) {
         let error = self.placed(errand, error);
         match errand {
-            Errand::Create | Errand::Submit { .. } => {}
             Errand::Close { job } | Errand::Abort { job } => {
                 // The rows are not touched by this: it is said, but it is not the run's failure.
                 let id = self.ledger.jobs[job].id;
@@ -444,7 +432,10 @@ impl Job {
                 self.ledger.batches[batch].stage = Stage::Doomed { fate: Fate::Unknown, why };
             }
             Errand::List { .. } => self.ledger.blind = true,
-            Errand::Files { .. } | Errand::Fetch { .. } => {}
+            Errand::Create
+            | Errand::Submit { .. }
+            | Errand::Files { .. }
+            | Errand::Fetch { .. } => {}
         }
         self.fail(error);
     }
