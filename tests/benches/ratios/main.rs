@@ -69,10 +69,10 @@ fn query(command: &Path, folder: &Path) {
     let mut file = Vec::from(&b"\"Id\",\"Name\",\"Description\"\n"[..]);
     let mut rows = 0;
     while file.len() < 200_000_000 {
-        write!(
+        writeln!(
             file,
             "\"001{rows:012}AAA\",\"Northwind & Sons\",\"a description of some length, \
-            with commas, and \"\"quotes\"\" {rows}\"\n"
+             with commas, and \"\"quotes\"\" {rows}\""
         )
         .expect("memory");
         rows += 1;

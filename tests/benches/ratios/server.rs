@@ -35,7 +35,7 @@ impl State {
 pub(crate) fn start(result: Vec<u8>, result_rows: u64) -> (SocketAddr, Arc<State>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let state = Arc::new(State { result, result_rows, ..State::default() });
+    let state = Arc::new(State { result_rows, result, ..State::default() });
     let shared = Arc::clone(&state);
     thread::spawn(move || {
         for stream in listener.incoming() {
@@ -92,9 +92,10 @@ fn answer(
         ("POST", ["job", _]) => document(stream, 200, &job("Closed")),
         ("POST", ["job", _, "batch"]) => {
             let query = body.starts_with(b"SELECT");
-            let records = match query {
-                true => state.result_rows,
-                false => (memchr::memchr_iter(b'\n', body).count() as u64).saturating_sub(1),
+            let records = if query {
+                state.result_rows
+            } else {
+                (memchr::memchr_iter(b'\n', body).count() as u64).saturating_sub(1)
             };
             let mut batches = state.batches.lock().unwrap();
             batches.push(records);
@@ -113,14 +114,12 @@ fn answer(
             if state.result.is_empty() {
                 let number: usize = id[3..15].parse().unwrap_or(0);
                 let records = state.batches.lock().unwrap()[number];
-                let mut text = String::from("\"Id\",\"Success\",\"Created\",\"Error\"\n");
+                let mut text = Vec::from(&b"\"Id\",\"Success\",\"Created\",\"Error\"\n"[..]);
                 for row in 0..records {
                     let key = number as u64 * 10_000 + row;
-                    text.push_str("\"001");
-                    text.push_str(&format!("{key:012}"));
-                    text.push_str("AAA\",\"true\",\"true\",\"\"\n");
+                    writeln!(text, "\"001{key:012}AAA\",\"true\",\"true\",\"\"")?;
                 }
-                send(stream, 200, "text/csv", text.as_bytes())
+                send(stream, 200, "text/csv", &text)
             } else {
                 let list = format!("<result-list><result>{FILE}</result></result-list>");
                 document(stream, 200, &list)
