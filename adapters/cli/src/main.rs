@@ -1,1 +1,54 @@
-fn main() {}
+//! The command `sfbulk`: one CSV in, a file of what succeeded and one of what did not.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `args` | what can be typed |
+//! | `load`, `query`, `practice` | the verbs, top-down |
+//! | `org` | which org is meant |
+//! | `input` | the CSV file, judged before anything is sent |
+//! | `results` | every row of it into one of four files |
+//! | `output` | files that appear whole, readable by their owner only |
+//! | `report`, `tally`, `progress` | what is said, and how often which error came |
+//! | `exit`, `interrupt` | how it ends |
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod exit;
+mod input;
+mod interrupt;
+mod load;
+mod org;
+mod output;
+mod practice;
+mod progress;
+mod query;
+mod report;
+mod results;
+mod tally;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Verb};
+use crate::load::Operation;
+
+fn main() -> ExitCode {
+    let done = match Args::parse().verb {
+        Verb::Insert(args) => load::run(&Operation::Insert, &args),
+        Verb::Update(args) => load::run(&Operation::Update, &args),
+        Verb::Upsert { load, key } => load::run(&Operation::Upsert { key }, &load),
+        Verb::Delete(args) => load::run(&Operation::Delete, &args),
+        Verb::HardDelete { load, yes } => load::run(&Operation::HardDelete { sure: yes }, &load),
+        Verb::Query(args) => query::run(&args),
+        Verb::Practice { verb: args::Practice::Serve { port } } => practice::serve(port),
+    };
+    match done {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            progress::complain(&failure);
+            failure.exit.into()
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! What can be typed. The help is written here, and nowhere else.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Examples:
+  sfbulk insert Account accounts.csv --org practice     try it: no account needed
+  sfbulk upsert Account accounts.csv -k Erp_Key__c
+  pg_dump_leads | sfbulk insert Lead -                  CSV from a pipe
+  sfbulk query 'SELECT Id, Name FROM Account' > accounts.csv
+  sfbulk query @big.soql --output big.csv               appears only when it is whole
+  sfbulk insert Account accounts.*.error.csv            after mending the rows that failed
+
+The org:
+  --org practice (or SFBULK_ORG=practice) is an org of your own, embedded in this command and
+  kept in ./.sfbulk/practice.db. Otherwise SF_ACCESS_TOKEN and SF_ORG_INSTANCE_URL name the org
+  and the session. Secrets are never taken from the command line and never printed.
+
+Exit codes:
+  0    finished, every row is good
+  1    the operation failed: network, login, refused by the server
+  2    wrong usage, configuration or input; nothing was sent
+  3    finished, but rows failed (see the error file)
+  130  stopped by Ctrl-C";
+
+const LOAD_HELP: &str = "\
+Result files, in the current folder unless told otherwise; every row of FILE is in exactly one:
+  <name>.<job>.success.csv      ID, the columns of FILE, STATUS
+  <name>.<job>.error.csv        the columns of FILE, ERROR: mend the rows and load this file
+  <name>.<job>.unprocessed.csv  rows the server never took or never ran: safe to load again
+  <name>.<job>.unknown.csv      rows whose answer was lost: look for them in the org first
+The last three exist only if there are such rows. Cells are never changed on their way.
+
+With --json one object is printed on stdout: state, job_id, org, operation, object, rows,
+succeeded, created, updated, failed, unprocessed, unknown, batches {total, completed, failed,
+not_processed}, duration_ms, bytes_sent, api_calls, retries, success_file, error_file,
+unprocessed_file, unknown_file, errors [{code, fields, count, first_row}], error, exit_code.";
+
+const QUERY_HELP: &str = "\
+With --output the rows go to FILE.partial, which gets its name once the whole result is on disk.
+Without it they go to stdout as they come: see the exit code before you trust them.
+
+With --json (and --output) one object is printed on stdout: state, job_id, org, operation,
+object, rows, batches, duration_ms, api_calls, retries, output_file, error, exit_code.";
+
+/// Loads, deletes and extracts Salesforce records with the Bulk API.
+#[derive(Debug, Parser)]
+#[command(name = "sfbulk", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// New records, one for each row of a CSV file
+    #[command(after_help = LOAD_HELP)]
+    Insert(Load),
+    /// Changes to records, named by the column Id
+    #[command(after_help = LOAD_HELP)]
+    Update(Load),
+    /// Changes or new records, told apart by a key
+    #[command(after_help = LOAD_HELP)]
+    Upsert {
+        #[command(flatten)]
+        load: Load,
+        /// The column that tells records apart: an external id field, or Id
+        #[arg(short, long, value_name = "FIELD")]
+        key: String,
+    },
+    /// Records into the recycle bin, named by the column Id; other columns are not sent
+    #[command(after_help = LOAD_HELP)]
+    Delete(Load),
+    /// Records past the recycle bin, for good; asks first
+    #[command(after_help = LOAD_HELP)]
+    HardDelete {
+        #[command(flatten)]
+        load: Load,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+    /// The rows of a SOQL query as CSV
+    #[command(after_help = QUERY_HELP)]
+    Query(Query),
+    /// The practice org, for other programs
+    Practice {
+        #[command(subcommand)]
+        verb: Practice,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Practice {
+    /// Serves ./.sfbulk/practice.db on this machine until Ctrl-C
+    Serve {
+        /// The port; 0 takes a free one
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        port: u16,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Load {
+    /// The API name of the object, for example Account
+    pub(crate) object: String,
+    /// The CSV file: UTF-8, a header of API names; - or nothing is stdin
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// The most rows in a batch; a batch also ends at 10 MB
+    #[arg(short, long, value_name = "N", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    pub(crate) batch_size: u64,
+    /// One batch at a time: slower, with fewer lock conflicts
+    #[arg(long)]
+    pub(crate) serial: bool,
+    /// Batches under way at once
+    #[arg(long, value_name = "N", conflicts_with = "serial",
+          value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) parallel: Option<u8>,
+    /// The file for rows that succeeded
+    #[arg(long, value_name = "FILE")]
+    pub(crate) success: Option<PathBuf>,
+    /// The file for rows that failed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) error: Option<PathBuf>,
+    /// The folder for result files
+    #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
+    pub(crate) out_dir: PathBuf,
+    /// One JSON object on stdout at the end
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Query {
+    /// 'SELECT …', @FILE for a file that holds it, or - for stdin
+    pub(crate) soql: String,
+    #[command(flatten)]
+    pub(crate) common: Common,
+    /// Deleted and archived records too
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The file for the rows; it appears only when it is whole
+    #[arg(short = 'O', long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// One JSON object on stdout at the end; needs --output
+    #[arg(long, requires = "output")]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Common {
+    /// The org: practice, or leave it out and set SF_ACCESS_TOKEN and SF_ORG_INSTANCE_URL
+    #[arg(short, long, value_name = "NAME", env = "SFBULK_ORG")]
+    pub(crate) org: Option<String>,
+    /// The API version to speak, for example 64.0
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) api_version: Option<String>,
+    /// Say only what went wrong
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}

@@ -1,0 +1,86 @@
+//! Files that are written: for their owner only, since they hold people's data, and under their
+//! name only when that is true.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A new file; fails if there is one already.
+pub(crate) fn create_new(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// A file in place of whatever has this name; a device or a pipe is opened as it is.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    if is_device(path) {
+        return OpenOptions::new().write(true).open(path);
+    }
+    remove(path)?;
+    create_new(path)
+}
+
+/// Removes a file, if there is one.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Whether the name leads to something that cannot be replaced: `/dev/null`, a named pipe.
+pub(crate) fn is_device(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir())
+}
+
+/// Where the name leads if it is a link: a link is written through, never replaced.
+pub(crate) fn real(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// The folder a file is in.
+pub(crate) fn folder(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A file under a name for the time being. It is removed when dropped, unless it was published.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    path: PathBuf,
+    published: bool,
+}
+
+impl Draft {
+    /// Creates the file; one of this name was left over by a run that was killed.
+    pub(crate) fn create(path: PathBuf) -> io::Result<(Self, File)> {
+        remove(&path)?;
+        let file = create_new(&path)?;
+        Ok((Self { path, published: false }, file))
+    }
+
+    /// Gives it its name, in the same folder.
+    pub(crate) fn publish(mut self, name: &Path) -> io::Result<()> {
+        fs::rename(&self.path, name)?;
+        self.published = true;
+        Ok(())
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if !self.published {
+            remove(&self.path).ok(); // nothing more can be done about it
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The practice org: kept in a file below the current folder, served on this machine only.
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use sfbulk_org::{Org, Server};
+
+use crate::exit::{Exit, Failure, in_words};
+use crate::output;
+
+const FOLDER: &str = ".sfbulk";
+const FILE: &str = ".sfbulk/practice.db";
+
+/// `sfbulk practice serve`: for any client that speaks the Bulk API.
+pub(crate) fn serve(port: u16) -> Result<Exit, Failure> {
+    let server = Arc::new(start(port)?);
+    let (url, session) = (server.url(), server.session());
+    let closing = Arc::clone(&server);
+    ctrlc::set_handler(move || closing.shutdown())
+        .map_err(|error| Failure::nothing_sent(format!("Ctrl-C cannot be watched: {error}")))?;
+    let told = writeln!(
+        io::stdout(),
+        "practice org in ./{FILE}, until Ctrl-C\n\
+         address  {url}\n\
+         session  {session}\n\
+         \n\
+         export SF_ORG_INSTANCE_URL='{url}' SF_ACCESS_TOKEN='{session}'"
+    );
+    told.and_then(|()| io::stdout().flush()).ok(); // it serves whether or not somebody reads this
+    server.wait();
+    Ok(Exit::Good)
+}
+
+/// Opens the org of the current folder, a new one if there is none, and serves it.
+pub(crate) fn start(port: u16) -> Result<Server, Failure> {
+    prepare().map_err(|error| Failure::nothing_sent(in_words(&error)).of_file(FILE))?;
+    let org =
+        Org::open(FILE).map_err(|error| Failure::nothing_sent(error.to_string()).of_file(FILE))?;
+    sfbulk_org::serve(org, port).map_err(|error| {
+        let message = format!("the practice org cannot be served: {}", in_words(&error));
+        Failure::nothing_sent(message)
+    })
+}
+
+/// Makes the folder and the file, both for their owner only: people practise with real data.
+fn prepare() -> io::Result<()> {
+    output::private_folder(Path::new(FOLDER))?;
+    match output::create_new(Path::new(FILE)) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,213 @@
+//! The query: rows as the server wrote them, to a file that appears whole, or to stdout.
+
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+
+use sfbulk::rows::{Batch, Rows};
+use sfbulk_ureq::{
+    Ask, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Plain, Session, Spec, Summary,
+};
+
+use crate::args::Query;
+use crate::exit::{Exit, Failure, in_words};
+use crate::interrupt;
+use crate::load::{common, drive, introduce, say};
+use crate::org::{Choice, Org};
+use crate::output::{self, Draft};
+use crate::progress::{Count, Progress, Took, complain};
+use crate::report::{self, Report, What};
+
+/// Runs one query from its arguments to its last line.
+pub(crate) fn run(args: &Query) -> Result<Exit, Failure> {
+    let soql = soql(&args.soql)?;
+    let spec = if args.all { Spec::query_all(soql) } else { Spec::query(soql) };
+    let mut job = Job::new(common(spec, &args.common))?;
+    let org = Choice::of(args.common.org.as_deref())?;
+    let sink = Sink::open(args.output.as_deref())?;
+    let org = org.open()?;
+    let mut progress = Progress::new(args.common.quiet);
+    introduce(&mut progress, &org);
+    interrupt::watch()?;
+    let silent = args.output.is_none() && io::stdout().is_terminal();
+    let mut desk = Desk { org, sink, progress, silent, received: 0 };
+    let result = drive(&mut job, &mut desk);
+    Ok(desk.conclude(&job, result.err(), args))
+}
+
+/// The query's text: as it is, from a file, or from stdin.
+fn soql(argument: &str) -> Result<String, Failure> {
+    let (name, read) = match argument.strip_prefix('@') {
+        Some(path) => (path, fs::read_to_string(path)),
+        None if argument == "-" => {
+            let mut text = String::new();
+            ("stdin", io::stdin().lock().read_to_string(&mut text).map(|_| text))
+        }
+        None => return Ok(argument.to_owned()),
+    };
+    let text = read.map_err(|e| Failure::nothing_sent(in_words(&e)).of_file(name))?;
+    Ok(text.trim_start_matches('\u{feff}').trim().to_owned())
+}
+
+struct Desk {
+    org: Org,
+    sink: Sink,
+    progress: Progress,
+    /// The rows themselves show how it gets on.
+    silent: bool,
+    received: u64,
+}
+
+impl Host for Desk {
+    fn batch(&mut self, _ask: Ask) -> Result<Option<Batch>, Error> {
+        Ok(None) // a query has no rows to give
+    }
+
+    fn page(&mut self, page: Page) -> Result<(), Error> {
+        let Page::Rows(rows) = page else { return Ok(()) };
+        self.received += rows.count;
+        if !self.silent {
+            self.progress.show(self.received, None, "received");
+        }
+        self.sink.rows(&rows)
+    }
+
+    fn login(&mut self, expired: Option<&ErrorInfo>) -> Result<Session, Error> {
+        self.org.login(expired)
+    }
+
+    fn note(&mut self, note: Note, _summary: &Summary) {
+        say(&mut self.progress, note);
+    }
+}
+
+impl Desk {
+    fn conclude(mut self, job: &Job, failed: Option<Error>, args: &Query) -> Exit {
+        let summary = job.summary();
+        self.progress.clear();
+        if self.sink.nobody_reads {
+            return Exit::Good; // `| head` has what it wanted
+        }
+        let interrupted = summary.aborted;
+        let written = match failed {
+            Some(error) => Err(error),
+            None if interrupted => Ok(()),
+            None => self.sink.publish(job.spec()),
+        };
+        let exit = match &written {
+            _ if interrupted => Exit::Interrupted,
+            Ok(()) => Exit::Good,
+            Err(_) if summary.calls == 0 => Exit::NothingSent,
+            Err(_) => Exit::Failed,
+        };
+        let how = if exit == Exit::Good { "done" } else { "stopped" };
+        let (took, rows) = (Took(self.progress.elapsed()), Count(summary.rows));
+        let which =
+            summary.jobs.last().map_or("no job was created".into(), |id| format!("job {id}"));
+        self.progress.say(format_args!("{how} in {took}   {rows} rows   ({which})"));
+        if exit != Exit::Good {
+            not_whole(args);
+        }
+        if let Err(error) = &written {
+            complain(error);
+        }
+        if args.json {
+            let file = args.output.as_deref().filter(|_| exit == Exit::Good);
+            let what = What::Query { output_file: report::path(file) };
+            let run = (job, self.org.name.as_str(), summary.rows);
+            Report::new(run, self.progress.elapsed(), what, (exit, written.as_ref().err())).print();
+        }
+        exit
+    }
+}
+
+fn not_whole(args: &Query) {
+    match &args.output {
+        Some(path) => {
+            let path = path.display().to_string();
+            complain(&format_args!("{} was not written: the result is not whole", Plain(&path)));
+        }
+        None => complain(&"what was written to stdout is not the whole result"),
+    }
+}
+
+/// Where the rows go.
+struct Sink {
+    to: To,
+    begun: bool,
+    nobody_reads: bool,
+}
+
+enum To {
+    Stdout(io::Stdout),
+    /// A device or a pipe: nothing to rename.
+    Device(File),
+    Draft {
+        draft: Option<Draft>,
+        file: File,
+        name: PathBuf,
+    },
+}
+
+impl Sink {
+    fn open(path: Option<&Path>) -> Result<Self, Failure> {
+        let to = match path {
+            None => Ok(To::Stdout(io::stdout())),
+            Some(path) if output::is_device(path) => output::create(path).map(To::Device),
+            Some(path) => draft(&output::real(path)),
+        };
+        let to = to.map_err(|error| {
+            let name = path.map(|path| path.display().to_string()).unwrap_or_default();
+            Failure::nothing_sent(in_words(&error)).of_file(&name)
+        })?;
+        Ok(Self { to, begun: false, nobody_reads: false })
+    }
+
+    fn rows(&mut self, rows: &Rows) -> Result<(), Error> {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.write(&[&rows.header, b"\n".as_slice()].concat())?;
+        }
+        self.write(&rows.records)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let written = match &mut self.to {
+            To::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()),
+            To::Device(file) | To::Draft { file, .. } => file.write_all(bytes),
+        };
+        written.map_err(|error| {
+            self.nobody_reads = error.kind() == io::ErrorKind::BrokenPipe;
+            local(&error)
+        })
+    }
+
+    /// The result is whole: if it is a file, it gets its name now.
+    fn publish(&mut self, spec: &Spec) -> Result<(), Error> {
+        if !self.begun
+            && let Some(columns) = spec.columns()
+        {
+            self.write(format!("\"{}\"\n", columns.join("\",\"")).as_bytes())?;
+        }
+        let To::Draft { draft, file, name } = &mut self.to else { return Ok(()) };
+        let Some(draft) = draft.take() else { return Ok(()) };
+        file.sync_all()
+            .and_then(|()| draft.publish(name))
+            .and_then(|()| File::open(output::folder(name))?.sync_all())
+            .map_err(|error| local(&error))
+    }
+}
+
+fn draft(name: &Path) -> io::Result<To> {
+    if name.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    let mut partial = name.as_os_str().to_owned();
+    partial.push(".partial");
+    let (draft, file) = Draft::create(partial.into())?;
+    Ok(To::Draft { draft: Some(draft), file, name: name.to_owned() })
+}
+
+fn local(error: &io::Error) -> Error {
+    let message = format!("the rows cannot be written: {}", in_words(error));
+    Error::new(ErrorKind::Local, message)
+}

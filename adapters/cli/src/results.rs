@@ -1,0 +1,442 @@
+//! The result files of a load: every row of the input into exactly one of four, as it was written,
+//! with what became of it.
+//!
+//! Outcomes come batch by batch in any order; put back into the order of the input, they walk
+//! through it once, side by side with its records. So nothing need be remembered of a batch, and
+//! the files are right up to the last batch at any moment.
+
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use sfbulk::rows::{Fate, InOrder, Outcome, Records};
+use sfbulk_ureq::{Error, ErrorKind, JobId, Summary};
+
+use crate::exit::{Failure, in_words};
+use crate::input::{Columns, ERROR, Input, Reader};
+use crate::load::Operation;
+use crate::output::{self, Draft};
+use crate::tally::Tally;
+
+/// How much is gathered before it is written.
+const BUFFER: usize = 256 << 10;
+
+/// Where the files go.
+#[derive(Clone, Debug)]
+pub(crate) struct Places {
+    pub(crate) success: Option<PathBuf>,
+    pub(crate) error: Option<PathBuf>,
+    pub(crate) folder: PathBuf,
+    pub(crate) stem: String,
+}
+
+impl Places {
+    /// The default name of a file.
+    fn named(&self, job: JobId, kind: &str) -> PathBuf {
+        let name = self.folder.join(format!("{}.{job}.{kind}.csv", self.stem));
+        name.strip_prefix(".").map_or(name.clone(), Path::to_owned)
+    }
+
+    fn success(&self, job: JobId) -> PathBuf {
+        self.success.clone().unwrap_or_else(|| self.named(job, "success"))
+    }
+
+    /// Refuses a place that would overwrite the input or another result.
+    pub(crate) fn check(&self, input: Option<&Path>) -> Result<(), Failure> {
+        let [success, error, input] = [self.success.as_deref(), self.error.as_deref(), input]
+            .map(|path| path.map(output::real).filter(|path| !output::is_device(path)));
+        for (option, place, other, what) in [
+            ("--success", &success, &input, "the input"),
+            ("--error", &error, &input, "the input"),
+            ("--error", &error, &success, "the success file"),
+        ] {
+            if place.is_some() && place == other {
+                return Err(Failure::nothing_sent(format!("{option} would overwrite {what}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// One of the four files. It exists once it has a row.
+#[derive(Debug, Default)]
+pub(crate) struct Sheet {
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) rows: u64,
+    header: Vec<u8>,
+    file: Option<File>,
+    buffer: Vec<u8>,
+}
+
+impl Sheet {
+    fn new(header: Vec<u8>) -> Self {
+        Self { header, ..Self::default() }
+    }
+
+    /// The buffer, for another row.
+    #[inline]
+    fn row(&mut self) -> Result<&mut Vec<u8>, Error> {
+        if self.file.is_none() {
+            self.open()?;
+        } else if self.buffer.len() >= BUFFER {
+            self.flush()?;
+        }
+        self.rows += 1;
+        Ok(&mut self.buffer)
+    }
+
+    fn open(&mut self) -> Result<(), Error> {
+        let path = self.path.as_deref().unwrap_or(Path::new(""));
+        let file = output::create(&output::real(path)).map_err(|error| trouble(path, &error))?;
+        self.begin(file);
+        Ok(())
+    }
+
+    fn begin(&mut self, file: File) {
+        self.buffer.reserve_exact(BUFFER + BUFFER / 4);
+        self.buffer.append(&mut self.header);
+        self.file = Some(file);
+    }
+
+    /// Only whole rows are in the buffer, so a file never ends within one.
+    fn flush(&mut self) -> Result<(), Error> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        let written = file.write_all(&self.buffer);
+        self.buffer.clear();
+        let path = self.path.as_deref().unwrap_or(Path::new(""));
+        written.map_err(|error| trouble(path, &error))
+    }
+
+    /// The file, if it exists.
+    pub(crate) fn written(&self) -> Option<&Path> {
+        self.path.as_deref().filter(|_| self.file.is_some())
+    }
+}
+
+fn trouble(path: &Path, error: &std::io::Error) -> Error {
+    let message = format!("{} cannot be written: {}", path.display(), in_words(error));
+    Error::new(ErrorKind::Local, message)
+}
+
+/// The four files, and how far they are.
+#[derive(Debug)]
+pub(crate) struct Results<'a> {
+    pub(crate) success: Sheet,
+    pub(crate) error: Sheet,
+    pub(crate) unprocessed: Sheet,
+    pub(crate) unknown: Sheet,
+    pub(crate) tally: Tally,
+    places: Places,
+    /// The success file until its name is known: if it could not be written, this is seen before
+    /// anything is sent.
+    draft: Option<(Draft, File)>,
+    rows: RecordReader<'a>,
+    form: Form,
+    in_order: InOrder,
+    /// Rows written.
+    row: u64,
+    /// Something could not be written: the files are left as they are.
+    broken: bool,
+}
+
+impl<'a> Results<'a> {
+    /// Reads the header and makes sure that there is room for results.
+    pub(crate) fn prepare(
+        input: &'a Input,
+        columns: Columns,
+        operation: &Operation,
+        places: Places,
+    ) -> Result<Self, Failure> {
+        let (records, reader) = (Records::new(), input.reader());
+        let mut rows = RecordReader { records, reader, ended: false };
+        let line_end = if input.ends_lines_in_crlf() { "\r\n" } else { "\n" };
+        let form =
+            Form { columns, created: operation.created(), changed: operation.changed(), line_end };
+        let mut header = Vec::new();
+        rows.take(1, |record| {
+            header = form.cells(record).to_vec();
+            Ok(())
+        })?;
+        let line = |before: &str, after: &str| {
+            [before.as_bytes(), &header, after.as_bytes(), line_end.as_bytes()].concat()
+        };
+        let id = if columns.id_first { "" } else { "ID," };
+        let with_error = line("", &format!(",{ERROR}"));
+        Ok(Self {
+            success: Sheet::new(line(id, ",STATUS")),
+            error: Sheet::new(with_error.clone()),
+            unprocessed: Sheet::new(line("", "")),
+            unknown: Sheet::new(with_error),
+            tally: Tally::default(),
+            draft: draft(&places)?,
+            places,
+            rows,
+            form,
+            in_order: InOrder::new(),
+            row: 0,
+            broken: false,
+        })
+    }
+
+    /// The job was created: the files have names now.
+    pub(crate) fn begin(&mut self, job: JobId) -> Result<(), Error> {
+        if self.success.path.is_some() {
+            return Ok(());
+        }
+        self.unprocessed.path = Some(self.places.named(job, "unprocessed"));
+        self.unknown.path = Some(self.places.named(job, "unknown"));
+        self.error.path = self.places.error.clone().or(Some(self.places.named(job, "error")));
+        self.open_success(self.places.success(job))
+    }
+
+    /// No job was needed: what was asked for by name is there all the same, so that nobody takes
+    /// yesterday's files for today's.
+    pub(crate) fn without_job(&mut self) -> Result<(), Error> {
+        self.error.path.clone_from(&self.places.error);
+        match self.places.success.clone() {
+            Some(path) => self.open_success(path)?,
+            None => self.remove_old_errors()?,
+        }
+        self.success.flush()
+    }
+
+    fn open_success(&mut self, path: PathBuf) -> Result<(), Error> {
+        let file = match self.draft.take() {
+            Some((draft, file)) => draft.publish(&output::real(&path)).map(|()| file),
+            None => output::create(&path),
+        };
+        let file = file.map_err(|error| trouble(&path, &error))?;
+        self.success.path = Some(path);
+        self.success.begin(file);
+        self.remove_old_errors()
+    }
+
+    /// An error file of an earlier run must not look like one of this.
+    fn remove_old_errors(&self) -> Result<(), Error> {
+        match self.places.error.as_deref().filter(|path| !output::is_device(path)) {
+            Some(path) => output::remove(path).map_err(|error| trouble(path, &error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the outcomes of a batch, and writes what is next in order.
+    pub(crate) fn add(&mut self, page: Vec<Outcome>) -> Result<(), Error> {
+        if self.broken || self.success.path.is_none() {
+            return Ok(()); // without a job nothing was loaded: the input itself says all
+        }
+        self.in_order.add(page);
+        while let Some(page) = self.in_order.next() {
+            let written = self.write(&page);
+            self.broken = written.is_err();
+            written?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, page: &[Outcome]) -> Result<(), Error> {
+        if page.first().is_some_and(|first| first.row != self.row) {
+            return Err(internal(format!("row {} has no outcome", self.row + 1)));
+        }
+        let Self { success, error, unprocessed, unknown, tally, rows, form, .. } = self;
+        let mut outcomes = page.iter();
+        let taken = rows.take(page.len() as u64, |record| {
+            let Some(outcome) = outcomes.next() else { return Ok(()) };
+            match outcome.fate {
+                Fate::Succeeded { created } => {
+                    form.success(success.row()?, outcome, created, record);
+                }
+                Fate::Failed => {
+                    tally.add(outcome);
+                    form.error(error.row()?, outcome, record);
+                }
+                Fate::Unprocessed => form.plain(unprocessed.row()?, record),
+                Fate::Unknown => form.error(unknown.row()?, outcome, record),
+            }
+            Ok(())
+        })?;
+        self.row += taken;
+        if taken < page.len() as u64 {
+            return Err(internal(format!("the input has only {} rows", self.row)));
+        }
+        self.flush()
+    }
+
+    /// How many rows have their place.
+    pub(crate) fn rows_written(&self) -> u64 {
+        self.row
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        [&mut self.success, &mut self.error, &mut self.unprocessed, &mut self.unknown]
+            .into_iter()
+            .try_for_each(Sheet::flush)
+    }
+
+    /// The load is over: rows that were never asked for are unprocessed, and the files are compared
+    /// with what the machine counted. Only for a load that had a job.
+    pub(crate) fn finish(&mut self, total: u64, summary: &Summary) -> Result<(), Error> {
+        if self.broken {
+            return Ok(()); // it was said when it happened
+        }
+        if self.row != summary.rows {
+            let (fed, row) = (summary.rows, self.row);
+            return Err(internal(format!("{fed} rows were taken, but {row} have an outcome")));
+        }
+        let left = self.rows.take(total - self.row, |record| {
+            self.form.plain(self.unprocessed.row()?, record);
+            Ok(())
+        })?;
+        self.flush()?;
+        for (what, sheet, counted) in [
+            ("succeeded", &self.success, summary.succeeded),
+            ("failed", &self.error, summary.failed),
+            ("were not processed", &self.unprocessed, summary.unprocessed + left),
+            ("are unknown", &self.unknown, summary.unknown),
+        ] {
+            if sheet.rows != counted {
+                let rows = sheet.rows;
+                return Err(internal(format!("{counted} rows {what}, but {rows} were written")));
+            }
+        }
+        if self.row + left != total {
+            return Err(internal(format!("{} of {total} rows were written", self.row + left)));
+        }
+        Ok(())
+    }
+}
+
+/// A place for the success file before its name is known.
+fn draft(places: &Places) -> Result<Option<(Draft, File)>, Failure> {
+    let folder = match &places.success {
+        Some(path) if output::is_device(path) => return Ok(None),
+        Some(path) => output::folder(&output::real(path)).to_owned(),
+        None => places.folder.clone(),
+    };
+    let path = folder.join(format!(".sfbulk.{}.partial", std::process::id()));
+    Draft::create(path).map(Some).map_err(|error| {
+        let message = format!("no result files can be written: {}", in_words(&error));
+        Failure::nothing_sent(message).of_file(&folder.display().to_string())
+    })
+}
+
+fn internal(message: impl Display) -> Error {
+    let message = format!("internal error: {message}; the result files cannot be trusted");
+    Error::new(ErrorKind::Local, message).advise("please report this")
+}
+
+/// How a row is written.
+#[derive(Debug)]
+struct Form {
+    columns: Columns,
+    created: &'static str,
+    changed: &'static str,
+    /// As the input's.
+    line_end: &'static str,
+}
+
+impl Form {
+    /// The record without the errors of an earlier run.
+    #[inline]
+    fn cells<'r>(&self, record: &'r [u8]) -> &'r [u8] {
+        if !self.columns.old_errors {
+            return record;
+        }
+        record.get(..commas(record).last().unwrap_or(record.len())).unwrap_or(record)
+    }
+
+    #[inline]
+    fn success(&self, to: &mut Vec<u8>, outcome: &Outcome, created: bool, record: &[u8]) {
+        let mut cells = self.cells(record);
+        if let Some(id) = &outcome.id {
+            to.extend_from_slice(id.as_str().as_bytes());
+            if self.columns.id_first {
+                cells =
+                    cells.get(commas(cells).next().unwrap_or(cells.len())..).unwrap_or_default();
+            }
+        }
+        if !self.columns.id_first {
+            to.push(b',');
+        }
+        to.extend_from_slice(cells);
+        to.push(b',');
+        to.extend_from_slice(if created { self.created } else { self.changed }.as_bytes());
+        to.extend_from_slice(self.line_end.as_bytes());
+    }
+
+    fn error(&self, to: &mut Vec<u8>, outcome: &Outcome, record: &[u8]) {
+        to.extend_from_slice(self.cells(record));
+        to.extend_from_slice(b",\"");
+        push_on_one_line(to, outcome.message());
+        to.push(b'"');
+        to.extend_from_slice(self.line_end.as_bytes());
+    }
+
+    fn plain(&self, to: &mut Vec<u8>, record: &[u8]) {
+        to.extend_from_slice(self.cells(record));
+        to.extend_from_slice(self.line_end.as_bytes());
+    }
+}
+
+/// The inside of a quoted cell: quotes doubled, each line break a blank.
+fn push_on_one_line(to: &mut Vec<u8>, text: &str) {
+    let mut before = 0;
+    for &byte in text.trim().as_bytes() {
+        match byte {
+            b'"' => to.extend_from_slice(b"\"\""),
+            b'\n' if before == b'\r' => {}
+            b'\n' | b'\r' => to.push(b' '),
+            _ => to.push(byte),
+        }
+        before = byte;
+    }
+}
+
+/// Where the commas between the cells of a record are.
+fn commas(record: &[u8]) -> impl Iterator<Item = usize> {
+    let mut inside = false;
+    record.iter().enumerate().filter_map(move |(i, &byte)| {
+        inside ^= byte == b'"';
+        (byte == b',' && !inside).then_some(i)
+    })
+}
+
+/// The records of the input, in order.
+#[derive(Debug)]
+struct RecordReader<'a> {
+    records: Records,
+    reader: Reader<'a>,
+    ended: bool,
+}
+
+impl RecordReader<'_> {
+    /// Hands on the next `n` records, or all that are left; returns how many these were.
+    fn take(
+        &mut self,
+        n: u64,
+        mut with: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<u64, Error> {
+        let mut taken = 0;
+        loop {
+            while taken < n {
+                let Some(record) = self.records.next()? else { break };
+                with(record)?;
+                taken += 1;
+            }
+            if taken == n || self.ended {
+                return Ok(taken);
+            }
+            self.fill()?;
+        }
+    }
+
+    fn fill(&mut self) -> Result<(), Error> {
+        let read = self.reader.read(self.records.space()).map_err(|error| {
+            let message = format!("the input cannot be read again: {}", in_words(&error));
+            Error::new(ErrorKind::Local, message)
+        })?;
+        self.records.filled(read);
+        self.ended = read == 0;
+        Ok(())
+    }
+}

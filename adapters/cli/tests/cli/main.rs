@@ -1,0 +1,9 @@
+//! The real binary, as people run it, against a server that plays a script, and against the
+//! practice org.
+
+mod loads;
+mod practice;
+mod queries;
+mod refusals;
+mod stage;
+mod wire;

@@ -1,0 +1,118 @@
+//! The practice org, through the command alone.
+
+use std::io::{BufRead, BufReader};
+use std::process::Command;
+
+use crate::stage::Stage;
+
+type Table = Vec<Vec<String>>;
+
+fn table(text: &str) -> Table {
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text.as_bytes());
+    let row = |row: csv::StringRecord| row.iter().map(str::to_owned).collect();
+    reader.records().map(|record| row(record.unwrap())).collect()
+}
+
+/// The one file in the folder whose name ends so.
+fn ending(stage: &Stage, end: &str) -> String {
+    let mut names = stage.names();
+    names.retain(|name| name.ends_with(end));
+    let [name] = &names[..] else { panic!("{end}: {:?}", stage.names()) };
+    stage.read(name)
+}
+
+/// Cells that say the same: the org writes numbers its own way, with LF for any line end.
+fn same(sent: &str, found: &str) -> bool {
+    let number = |text: &str| text.parse::<f64>().ok();
+    let plain = |text: &str| text.replace("\r\n", "\n").trim().to_owned();
+    plain(sent) == plain(found) || number(sent).is_some_and(|sent| number(found) == Some(sent))
+}
+
+#[test]
+fn what_was_inserted_is_what_a_query_finds() {
+    let sample = include_str!("../../../../tests/data/accounts.csv");
+    let stage = Stage::new();
+    stage.file("accounts.csv", sample);
+    let ran = stage.run(&["insert", "Account", "accounts.csv", "--org", "practice"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.err.starts_with(
+        "practice  embedded org in ./.sfbulk/practice.db; nothing leaves this machine\n"
+    ));
+    let sent = table(sample.trim_start_matches('\u{feff}'));
+    let success = table(&ending(&stage, ".success.csv"));
+
+    let soql = format!("SELECT Id, {} FROM Account", sent[0].join(", "));
+    let ran = stage.run(&["query", &soql, "--org", "practice"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let found = table(&ran.out);
+    assert_eq!(found[0][1..], sent[0]);
+    assert_eq!((found.len(), sent.len(), success.len()), (26, 26, 26));
+    for ((found, sent), success) in found.iter().zip(&sent).zip(&success).skip(1) {
+        assert_eq!(found[0], success[0], "the id of another row");
+        for (found, sent) in found[1..].iter().zip(sent) {
+            assert!(same(sent, found), "{sent:?} came back as {found:?}");
+        }
+    }
+    assert_eq!(stage.wire.log(), [""; 0], "nothing leaves this machine");
+}
+
+#[test]
+fn failures_are_mended_and_loaded_again() {
+    let stage = Stage::new();
+    let practice = |args: &[&str]| stage.run(&[args, &["--org", "practice"]].concat());
+    stage.file("in.csv", "LastName,Email\nAda,ada@example.com\n,nobody@example.com\n");
+    assert_eq!(practice(&["insert", "Contact", "in.csv", "--error", "again.csv"]).code, Some(3));
+    let failed = stage.read("again.csv");
+    assert!(failed.contains("REQUIRED_FIELD_MISSING"), "{failed}");
+    stage.file("again.csv", failed.replace("\n,nobody", "\nHopper,nobody"));
+    assert_eq!(practice(&["insert", "Contact", "again.csv", "--success", "ok.csv"]).code, Some(0));
+
+    let ids: Vec<_> = table(&stage.read("ok.csv"))[1..].iter().map(|row| row[0].clone()).collect();
+    stage.file("ids.csv", format!("Id\n{}\n", ids.join("\n")));
+    assert_eq!(practice(&["delete", "Contact", "ids.csv"]).code, Some(0));
+    let names = |more: &[&str]| {
+        let ran = practice(&[&["query", "SELECT LastName FROM Contact"], more].concat());
+        let mut names = table(&ran.out).concat();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&[]), ["Ada", "LastName"]);
+    assert_eq!(names(&["--all"]), ["Ada", "Hopper", "LastName"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_practice_org_serves_other_programs() {
+    use std::os::unix::fs::PermissionsExt;
+    let stage = Stage::new();
+    let mut server = stage.spawn(&mut stage.command(&["practice", "serve", "--port", "0"]));
+    let lines = BufReader::new(server.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let lines: Vec<String> = lines.take(5).collect();
+    let value = |name| lines.iter().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+    let (address, session) = (value("address"), value("session"));
+    assert!(address.starts_with("http://127.0.0.1:"), "{lines:?}");
+    assert!(session.starts_with("00D") && session.contains('!'), "{lines:?}");
+
+    stage.file("in.csv", "Name\nx\n");
+    let mut command = stage.command(&["insert", "Account", "in.csv"]);
+    command.env("SF_ACCESS_TOKEN", session).env("SF_ORG_INSTANCE_URL", address);
+    assert_eq!(command.output().unwrap().status.code(), Some(0));
+    for (name, mode) in [(".sfbulk", 0o700), (".sfbulk/practice.db", 0o600)] {
+        let found = std::fs::metadata(stage.path(name)).unwrap().permissions().mode();
+        assert_eq!(found & 0o777, mode, "{name}");
+    }
+    Command::new("kill").args(["-INT", &server.id().to_string()]).status().unwrap();
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_practice_org_has_one_user_at_a_time() {
+    let stage = Stage::new();
+    let mut server = stage.spawn(&mut stage.command(&["practice", "serve"]));
+    BufReader::new(server.stdout.as_mut().unwrap()).read_line(&mut String::new()).unwrap();
+    let ran = stage.run(&["query", "SELECT Id FROM Account", "--org", "practice"]);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains(".sfbulk/practice.db"), "{ran:?}");
+}
