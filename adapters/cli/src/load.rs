@@ -185,6 +185,7 @@ pub(crate) fn introduce(progress: &mut Progress, org: &Org) {
 /// Turns the loop until it is over, with an eye on Ctrl-C.
 pub(crate) fn drive(job: &mut Job, host: &mut impl Host) -> Result<Summary, Error> {
     let executor = Executor::new(Transport::default());
+    interrupt::wake(executor.waker());
     loop {
         if interrupt::pending() && !job.summary().aborted {
             job.abort();

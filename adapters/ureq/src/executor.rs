@@ -32,6 +32,18 @@ pub trait Host {
 enum Event {
     Page(Tag, Page),
     Reply(Tag, Reply),
+    Wake,
+}
+
+/// Ends the wait of a [`turn`](Executor::turn), from another thread: a signal handler, say.
+#[derive(Clone, Debug)]
+pub struct Waker(SyncSender<Event>);
+
+impl Waker {
+    /// Has the turn that waits, or else the next one that would, come back at once.
+    pub fn wake(&self) {
+        self.0.try_send(Event::Wake).ok(); // if it is full, nobody waits
+    }
 }
 
 /// Performs the calls of one job, each in a thread of its own. There are never more than twice
@@ -61,6 +73,11 @@ impl Executor {
         }
     }
 
+    /// Wakes this executor from another thread.
+    pub fn waker(&self) -> Waker {
+        Waker(self.sender.clone())
+    }
+
     /// One turn of the loop: asks the job what to do, and does it. `Some` when it is over.
     pub fn turn(&self, job: &mut Job, host: &mut impl Host) -> Option<Result<Summary, Error>> {
         match job.poll(self.now()) {
@@ -87,7 +104,7 @@ impl Executor {
                     host.page(page).unwrap_or_else(|error| job.stop(error));
                 }
                 Some(Event::Reply(tag, reply)) => job.reply(tag, self.now(), reply),
-                None => {}
+                Some(Event::Wake) | None => {}
             },
             Step::Done(result) => return Some(result),
         }
