@@ -1,4 +1,4 @@
-//! Blocking executor and front door of [sfbulk](sfbulk), on [ureq](https://docs.rs/ureq).
+//! Blocking executor and front door of [sfbulk], on [ureq](https://docs.rs/ureq).
 //!
 //! ```no_run
 //! use serde::{Deserialize, Serialize};
