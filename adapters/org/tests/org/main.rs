@@ -6,6 +6,5 @@ mod persistence;
 mod records;
 mod serving;
 mod soql;
-mod speed;
 mod walk;
 mod wire;

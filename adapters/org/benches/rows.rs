@@ -1,19 +1,21 @@
-//! How fast it is: `cargo test --release -p sfbulk-org speed -- --ignored --nocapture`.
+//! Rows a second through `handle`, on one core: `cargo bench -p sfbulk-org`.
+
+#[allow(dead_code)] // the tests use more of it
+#[path = "../tests/org/client.rs"]
+mod client;
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use sfbulk_org::{Config, Org};
 
-use crate::client::Client;
+use client::Client;
 
 const BATCHES: usize = 100;
 const ROWS: usize = 10_000;
 
-#[test]
-#[ignore = "a measurement"]
-fn a_million_rows() {
-    let folder = tempfile::tempdir().unwrap();
+fn main() {
+    let folder = tempfile::tempdir().expect("a folder");
     let config = || Config::new().latency(Duration::ZERO);
     measure("memory", Client::with(config()));
     measure("file", Client::of(Org::open_with(folder.path().join("org.db"), config()).unwrap()));
