@@ -19,7 +19,8 @@
 //! 2. **Level-triggered**: `poll` without news, at the same moment, after `Wait`: the same `Wait`.
 //! 3. **No busy loop**: `Wait(Some(t))` means `t > now`. **No dead end**: `Wait(None)` means that a
 //!    call is under way or that an answer to `Feed` or `Login` is due.
-//! 4. **Bounded**: never more batches held than [`Bounds::parallel`](crate::Bounds::parallel).
+//! 4. **Bounded**: never more batches held than [`Bounds::parallel`](crate::Bounds::parallel), and
+//!    no more asked for beyond [`Bounds::held`](crate::Bounds::held) bytes of them.
 //! 5. **Deterministic**: equal inputs, equal steps, to the byte. No clock, no chance but the seed.
 //! 6. **Counted, never assumed**: a result is done when its rows are as many as the batch's (a load)
 //!    or, over all files, as many as `numberRecordsProcessed` (a query; every supported version of
@@ -232,7 +233,9 @@ impl Job {
     }
 
     fn wants_rows(&self) -> bool {
-        let room = self.bodies.len() < self.spec.bounds.parallel;
+        let bounds = &self.spec.bounds;
+        let held: usize = self.bodies.values().map(Bytes::len).sum();
+        let room = self.bodies.len() < bounds.parallel && held < bounds.held;
         room && !self.asked && !self.ledger.ended && !self.ledger.no_more()
     }
 

@@ -33,8 +33,12 @@ pub struct Spec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// Uploads under way at once, batches held in memory, and results fetched at once. 4: enough
-    /// to keep a fast line busy; 4 bodies of 10 MB stay under 64 MB with all that is around them.
+    /// to keep a fast line busy.
     pub parallel: usize,
+    /// Bytes of batches held in memory beyond which no further rows are asked for. 24 MB: with the
+    /// batch that may still come, of 10 MB at most, and all that is around them, a program stays
+    /// under 64 MB.
+    pub held: usize,
     /// Tries of one request before it is given up. 8: with the waits below about a minute and a
     /// half, the length of an instance's restart.
     pub tries: u32,
@@ -76,6 +80,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             parallel: 4,
+            held: 24_000_000,
             tries: 8,
             few_tries: 3,
             retries: 20,

@@ -126,7 +126,10 @@ pub(crate) fn run(operation: &Operation, args: &Load) -> Result<Exit, Failure> {
 
 fn spec(operation: &Operation, args: &Load) -> Spec {
     let mut bounds = Bounds::default();
-    bounds.parallel = args.parallel.map_or(bounds.parallel, usize::from);
+    if let Some(parallel) = args.parallel.map(usize::from) {
+        bounds.held = bounds.held / bounds.parallel * parallel;
+        bounds.parallel = parallel;
+    }
     let spec = common(operation.spec(&args.object).bounds(bounds), &args.common);
     if args.serial { spec.serial() } else { spec }
 }
