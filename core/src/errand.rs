@@ -141,8 +141,11 @@ fn ending(ledger: &Ledger, errands: &mut Vec<Errand>) {
 pub(crate) fn fate(ledger: &Ledger, batch: &BatchRecord) -> Option<(Fate, String)> {
     match &batch.stage {
         Stage::Cut if ledger.no_more() => {
-            let why = if ledger.aborting { "the load was aborted" } else { "the load was stopped" };
-            Some((Fate::Unprocessed, format!("not sent: {why}")))
+            let why = match &ledger.stopped {
+                Some(error) if !ledger.aborting => format!("not sent, since {}", error.message()),
+                _ => "not sent: the load was aborted".into(),
+            };
+            Some((Fate::Unprocessed, why))
         }
         Stage::Unsure { lost: true, .. } => {
             Some((Fate::Unknown, "the answer to the batch was lost".into()))

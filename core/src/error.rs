@@ -191,6 +191,11 @@ impl Error {
         self
     }
 
+    /// What was asked and what came of it, without where and what to do.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
     /// What kind of thing went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

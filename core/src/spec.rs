@@ -185,6 +185,11 @@ impl Spec {
         self
     }
 
+    /// The bounds it keeps.
+    pub fn bounds_so_far(&self) -> &Bounds {
+        &self.bounds
+    }
+
     /// What the job does.
     pub fn operation(&self) -> &Operation {
         &self.operation

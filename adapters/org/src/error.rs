@@ -21,7 +21,14 @@ impl OrgError {
 
 impl From<rusqlite::Error> for OrgError {
     fn from(source: rusqlite::Error) -> Self {
-        Self { what: "the practice org's database".into(), source: Some(source) }
+        let busy = source.sqlite_error_code() == Some(rusqlite::ErrorCode::DatabaseBusy);
+        let what = if busy {
+            "another process uses this practice org; wait for it to end, or serve the org and use \
+             its address"
+        } else {
+            "the practice org's database"
+        };
+        Self { what: what.into(), source: Some(source) }
     }
 }
 

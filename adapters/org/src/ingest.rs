@@ -98,8 +98,11 @@ fn check_header(object: &Object, job: &Job, header: &[Cow<'_, str>]) -> Result<(
     }
 }
 
+/// In the vendor's words, but for what only this org does not know.
 fn unknown(name: &str) -> Failure {
-    Failure::batch(format!("Field name not found : {name}"))
+    let hint =
+        if name.contains('.') { " (the practice org knows no relationship columns)" } else { "" };
+    Failure::batch(format!("Field name not found : {name}{hint}"))
 }
 
 fn no_object(job: &Job) -> Failure {

@@ -13,11 +13,15 @@ use crate::error::OrgError;
 use crate::jobs;
 use crate::schema::{self, CUSTOM_FIELDS, Field, Object, Schema};
 
+/// How long an org waits to be opened while another process has it.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// Makes a database ready: settings, tables, and the schema with all that was added to it.
 pub(crate) fn prepare(db: &Connection) -> Result<Schema, OrgError> {
     // A practice org may lose the last moments at a power cut, but is never damaged by one (WAL).
-    // The lock tells a second process at once, instead of letting it give out the same ids.
-    db.busy_timeout(Duration::ZERO)?;
+    // The lock keeps a second process from giving out the same ids; it waits a moment for a short
+    // run to end.
+    db.busy_timeout(PATIENCE)?;
     db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "NORMAL")?;

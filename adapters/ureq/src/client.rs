@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sfbulk::rows::{Batch, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows, Source};
-use sfbulk::{Ask, Error, ErrorInfo, ErrorKind, Job, Page, Session, Spec, Summary};
+use sfbulk::{Ask, Bounds, Error, ErrorInfo, ErrorKind, Job, Page, Session, Spec, Summary};
 
 use crate::executor::{Executor, Host};
 use crate::source::CsvSource;
@@ -103,7 +103,12 @@ impl Client {
         soql: impl Into<String>,
         out: &mut impl Write,
     ) -> Result<Summary, Error> {
-        let mut run = Run::new(self, Spec::query(soql), Box::new(Nothing))?;
+        self.csv(Spec::query(soql), out)
+    }
+
+    /// [`query_csv`](Self::query_csv) for any query, from a [`Spec`].
+    pub fn csv(&self, spec: Spec, out: &mut impl Write) -> Result<Summary, Error> {
+        let mut run = Run::new(self, spec, Box::new(Nothing))?;
         let local = |e: std::io::Error| {
             Error::new(ErrorKind::Local, format!("the rows could not be written: {e}"))
         };
@@ -140,6 +145,13 @@ impl Load {
         self
     }
 
+    /// So many uploads at a time, and results fetched at a time; 4 unless said.
+    pub fn parallel(mut self, parallel: usize) -> Self {
+        let bounds = Bounds { parallel, ..self.spec.bounds_so_far().clone() };
+        self.spec = self.spec.bounds(bounds);
+        self
+    }
+
     /// Of a CSV text, sends only these columns: a delete takes nothing but `Id`.
     pub fn keep_only<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
         self.columns = Some(columns.into_iter().map(Into::into).collect());
@@ -163,7 +175,11 @@ impl Load {
         self.from(Box::new(CsvSource::new(reader, cutter)))
     }
 
-    /// Loads rows: structs whose fields are named like the object's.
+    /// Loads rows: structs whose fields are named like the object's (`#[serde(rename = "Name")]`;
+    /// custom fields keep their `__c`), or maps.
+    ///
+    /// `None` is an empty cell, and an empty cell leaves the field as it is, in an update too: the
+    /// service has it so. The text `#N/A` clears a field.
     pub fn rows<I>(self, rows: I) -> Result<Outcomes, Error>
     where
         I: IntoIterator<IntoIter: Send + 'static, Item: Serialize + Send + 'static>,
@@ -286,7 +302,9 @@ impl fmt::Debug for Desk {
 
 impl Run {
     fn new(client: &Client, spec: Spec, source: Box<dyn Source + Send>) -> Result<Self, Error> {
-        let job = Job::new(spec)?;
+        let mut job = Job::new(spec)?;
+        // Asked before any row: who has no session should hear of it first, and of nothing else.
+        job.login((client.login)()?);
         let executor = Executor::new(client.transport.clone());
         let desk = Desk { source, login: Arc::clone(&client.login), pages: VecDeque::new() };
         Ok(Self { executor, job, desk, over: false })

@@ -39,7 +39,7 @@ fn a_file_has_one_owner() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("org.db");
     let _org = Org::open(&path).unwrap();
-    assert!(Org::open(&path).unwrap_err().to_string().contains("locked"));
+    assert!(Org::open(&path).unwrap_err().to_string().contains("another process uses"));
 }
 
 #[test]
