@@ -1,14 +1,14 @@
 //! The blocking front door over real sockets, against a practice org on loopback.
 
 use std::net::TcpListener;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sfbulk_org::{Config, Org, Server, serve};
 use sfbulk_ureq::rows::{Fate, Limits, Outcome};
-use sfbulk_ureq::{Bounds, Client, Error, ErrorKind, Session, Spec};
+use sfbulk_ureq::{BatchState, Bounds, Client, Error, ErrorKind, Note, Session, Spec};
 
 #[derive(Serialize)]
 struct NewAccount {
@@ -214,4 +214,30 @@ fn where_nobody_listens_nothing_was_sent() {
     assert_eq!(settled, [Fate::Unprocessed; 2]);
     assert_eq!(outcomes.next().unwrap().unwrap_err().kind(), ErrorKind::Unreachable);
     assert_eq!(outcomes.summary().calls, 3);
+}
+
+#[test]
+fn notes_tell_how_a_load_gets_on() {
+    let (_server, client) = org();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let notes = Arc::clone(&heard);
+    let client = client.on_note(move |note, summary| {
+        let accepted = summary.batches.accepted;
+        let word = match note {
+            Note::Created(_) => "created",
+            Note::Accepted { .. } => "accepted",
+            Note::Finished { state: BatchState::Completed, .. } => "completed",
+            Note::Closed(_) => "closed",
+            _ => "other",
+        };
+        notes.lock().unwrap().push((word, accepted));
+    });
+    let names: Vec<String> = (0..6).map(|n| n.to_string()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let outcomes = client.insert("Account").limits(small()).rows(accounts(&names)).unwrap();
+    assert_eq!(outcomes.map(Result::unwrap).filter(Outcome::success).count(), 6);
+    let heard = heard.lock().unwrap();
+    let times = |word| heard.iter().filter(|(heard, _)| *heard == word).count();
+    assert_eq!(heard[0], ("created", 0));
+    assert_eq!((times("accepted"), times("completed"), times("closed")), (2, 2, 1), "{heard:?}");
 }

@@ -13,19 +13,21 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sfbulk::rows::{Batch, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows, Source};
-use sfbulk::{Ask, Bounds, Error, ErrorInfo, ErrorKind, Job, Page, Session, Spec, Summary};
+use sfbulk::{Ask, Bounds, Error, ErrorInfo, ErrorKind, Job, Note, Page, Session, Spec, Summary};
 
 use crate::executor::{Executor, Host};
 use crate::source::CsvSource;
 use crate::transport::Transport;
 
 type Login = dyn Fn() -> Result<Session, Error> + Send + Sync;
+type OnNote = dyn Fn(&Note, &Summary) + Send + Sync;
 
 /// Access to one org. Cheap to clone; clones share their connections.
 #[derive(Clone)]
 pub struct Client {
     transport: Transport,
     login: Arc<Login>,
+    on_note: Arc<OnNote>,
 }
 
 impl fmt::Debug for Client {
@@ -51,7 +53,16 @@ impl Client {
     /// Access to the org whose sessions `login` gives: [`session_from_env`], or a closure that
     /// logs in. It is called when a session is first needed and whenever one has expired.
     pub fn new(login: impl Fn() -> Result<Session, Error> + Send + Sync + 'static) -> Self {
-        Self { transport: Transport::default(), login: Arc::new(login) }
+        let on_note = Arc::new(|_: &Note, _: &Summary| {});
+        Self { transport: Transport::default(), login: Arc::new(login), on_note }
+    }
+
+    /// Has `listener` told of what happens in every run from now on: a job created, a batch
+    /// accepted or finished, a request tried again; with what the run has come to until then.
+    #[must_use]
+    pub fn on_note(mut self, listener: impl Fn(&Note, &Summary) + Send + Sync + 'static) -> Self {
+        self.on_note = Arc::new(listener);
+        self
     }
 
     /// New records of `object`.
@@ -291,6 +302,7 @@ struct Run {
 struct Desk {
     source: Box<dyn Source + Send>,
     login: Arc<Login>,
+    on_note: Arc<OnNote>,
     pages: VecDeque<Page>,
 }
 
@@ -306,7 +318,8 @@ impl Run {
         // Asked before any row: who has no session should hear of it first, and of nothing else.
         job.login((client.login)()?);
         let executor = Executor::new(client.transport.clone());
-        let desk = Desk { source, login: Arc::clone(&client.login), pages: VecDeque::new() };
+        let (login, on_note) = (Arc::clone(&client.login), Arc::clone(&client.on_note));
+        let desk = Desk { source, login, on_note, pages: VecDeque::new() };
         Ok(Self { executor, job, desk, over: false })
     }
 
@@ -349,6 +362,10 @@ impl Host for Desk {
 
     fn login(&mut self, _expired: Option<&ErrorInfo>) -> Result<Session, Error> {
         (self.login)()
+    }
+
+    fn note(&mut self, note: Note, summary: &Summary) {
+        (self.on_note)(&note, summary);
     }
 }
 
