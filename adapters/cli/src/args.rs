@@ -29,20 +29,30 @@ const LOAD_HELP: &str = "\
 Result files, in the current folder unless told otherwise; every row of FILE is in exactly one:
   <name>.<job>.success.csv      ID, the columns of FILE, STATUS
   <name>.<job>.error.csv        the columns of FILE, ERROR: mend the rows and load this file
-  <name>.<job>.unprocessed.csv  rows the server never took or never ran: safe to load again
-  <name>.<job>.unknown.csv      rows whose answer was lost: look for them in the org first
-The last three exist only if there are such rows. Cells are never changed on their way.
+  <name>.<job>.unprocessed.csv  the columns of FILE only: rows the server never took or never
+                                ran, safe to load again
+  <name>.<job>.unknown.csv      the columns of FILE, ERROR (the reason): rows whose answer was
+                                lost; look for them in the org before you load them again
+The last three exist only if there are such rows. All are UTF-8 without a byte order mark. If
+no job could be created, rows from a pipe are kept in <name>.unprocessed.csv.
 
-With --json one object is printed on stdout: state, job_id, org, operation, object, rows,
-succeeded, created, updated, failed, unprocessed, unknown, batches {total, completed, failed,
-not_processed}, duration_ms, bytes_sent, api_calls, retries, success_file, error_file,
-unprocessed_file, unknown_file, errors [{code, fields, count, first_row}], error, exit_code.";
+Cells are never changed on their way. An empty cell leaves a field alone; #N/A clears it. A last
+column ERROR is left out, and so is a last column STATUS if the first one is ID: result files
+can be loaded as they are. If such a success file has a column Id too, its ID is left out as well.
+
+With --json one object is printed on stdout, also when nothing was sent (but not for arguments
+that cannot be understood; org is null then, and what is not known is 0):
+state, job_id, org, operation, object, rows, succeeded, created, updated, failed, unprocessed,
+unknown, batches {total, completed, failed, not_processed}, duration_ms, bytes_sent, api_calls,
+retries, success_file, error_file, unprocessed_file, unknown_file,
+errors [{code, fields, count, first_row}], error, exit_code.";
 
 const QUERY_HELP: &str = "\
 With --output the rows go to FILE.partial, which gets its name once the whole result is on disk.
-Without it they go to stdout as they come: see the exit code before you trust them.
+Without it, or with -O -, they go to stdout as they come: see the exit code before you trust them.
 
-With --json (and --output) one object is printed on stdout: state, job_id, org, operation,
+With --json (and --output FILE) one object is printed on stdout, also when nothing was sent (but
+not for arguments that cannot be understood; org is null then): state, job_id, org, operation,
 object, rows, batches, duration_ms, api_calls, retries, output_file, error, exit_code.";
 
 /// Loads, deletes and extracts Salesforce records with the Bulk API.
@@ -117,17 +127,17 @@ pub(crate) struct Load {
     /// One batch at a time: slower, with fewer lock conflicts
     #[arg(long)]
     pub(crate) serial: bool,
-    /// Batches under way at once
+    /// Batches under way at once [default: 4]
     #[arg(long, value_name = "N", conflicts_with = "serial",
           value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) parallel: Option<u8>,
     /// The file for rows that succeeded
     #[arg(long, value_name = "FILE")]
     pub(crate) success: Option<PathBuf>,
-    /// The file for rows that failed
+    /// The file for rows that failed; an earlier one is removed if no row fails
     #[arg(long, value_name = "FILE")]
     pub(crate) error: Option<PathBuf>,
-    /// The folder for result files
+    /// The folder for result files [default: the current one]
     #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub(crate) out_dir: PathBuf,
     /// One JSON object on stdout at the end
@@ -144,7 +154,7 @@ pub(crate) struct Query {
     /// Deleted and archived records too
     #[arg(long)]
     pub(crate) all: bool,
-    /// The file for the rows; it appears only when it is whole
+    /// The file for the rows, which appears only when it is whole; - is stdout
     #[arg(short = 'O', long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
     /// One JSON object on stdout at the end; needs --output
@@ -157,10 +167,10 @@ pub(crate) struct Common {
     /// The org: practice, or leave it out and set SF_ACCESS_TOKEN and SF_ORG_INSTANCE_URL
     #[arg(short, long, value_name = "NAME", env = "SFBULK_ORG")]
     pub(crate) org: Option<String>,
-    /// The API version to speak, for example 64.0
+    /// The API version to speak, for example 64.0 [default: 66.0]
     #[arg(long, value_name = "VERSION")]
     pub(crate) api_version: Option<String>,
-    /// Say only what went wrong
+    /// Say only what went wrong, each thing in a line
     #[arg(short, long)]
     pub(crate) quiet: bool,
 }

@@ -1,6 +1,7 @@
 //! How the command ends: a number for scripts, a line for people.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use sfbulk::{Error, ErrorKind, Plain};
@@ -37,12 +38,19 @@ impl From<Exit> for ExitCode {
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     message: String,
+    /// The rows nobody else has, and where they are now.
+    pub(crate) kept: Option<(u64, PathBuf)>,
 }
 
 impl Failure {
     /// What was asked cannot be, and nothing was sent.
     pub(crate) fn nothing_sent(message: impl Into<String>) -> Self {
-        Self { exit: Exit::NothingSent, message: message.into() }
+        Self { exit: Exit::NothingSent, message: message.into(), kept: None }
+    }
+
+    /// The rows are in this file now.
+    pub(crate) fn keeps(self, rows: u64, path: PathBuf) -> Self {
+        Self { kept: Some((rows, path)), ..self }
     }
 
     /// Puts the file it is about before the message.
@@ -58,7 +66,7 @@ impl From<Error> for Failure {
             ErrorKind::Usage | ErrorKind::Input | ErrorKind::Local => Exit::NothingSent,
             _ => Exit::Failed,
         };
-        Self { exit, message: error.to_string() }
+        Self { exit, message: error.to_string(), kept: None }
     }
 }
 
@@ -74,6 +82,7 @@ pub(crate) fn in_words(error: &std::io::Error) -> String {
         std::io::ErrorKind::NotFound => "no such file or folder".into(),
         std::io::ErrorKind::PermissionDenied => "permission denied".into(),
         std::io::ErrorKind::IsADirectory => "this is a folder".into(),
+        std::io::ErrorKind::NotADirectory => "a part of this path is no folder".into(),
         std::io::ErrorKind::StorageFull => "the disk is full".into(),
         _ => error.to_string(),
     }

@@ -8,7 +8,7 @@ use std::io::{self, BufReader, IsTerminal, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::SystemTime;
 
-use sfbulk::rows::{Cutter, Limits, Source};
+use sfbulk::rows::{Cutter, Limits, Records, Source};
 use sfbulk_ureq::{CsvSource, Error, ErrorKind};
 
 use crate::exit::{Failure, in_words};
@@ -16,6 +16,9 @@ use crate::load::Operation;
 
 /// What the last column of an error file is called.
 pub(crate) const ERROR: &str = "ERROR";
+/// What the last column of a success file is called, and the first one.
+pub(crate) const STATUS: &str = "STATUS";
+pub(crate) const ID: &str = "ID";
 
 /// The input, whole and on disk.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(crate) struct Input {
     pub(crate) name: String,
     /// The beginning of the names of the result files.
     pub(crate) stem: String,
+    /// It came from a pipe: when this run is over, nobody else has it.
+    pub(crate) spooled: bool,
     file: File,
     /// Where the file's own cursor is: readers share it.
     cursor: Cell<u64>,
@@ -51,15 +56,15 @@ impl Input {
             if io::stdin().is_terminal() {
                 return Err(Failure::nothing_sent("no input: name a FILE, or pipe CSV into stdin"));
             }
-            return Self::on_disk("stdin", "stdin", || spool(io::stdin().lock()));
+            return Self::on_disk("stdin", "stdin", || Ok((spool(io::stdin().lock())?, true)));
         };
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         Self::on_disk(&path.display().to_string(), &stem, || {
             let file = File::open(path)?;
             match file.metadata()? {
                 data if data.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-                data if data.is_file() => Ok(file),
-                _ => spool(file), // a pipe, as `<(…)` makes one
+                data if data.is_file() => Ok((file, false)),
+                _ => Ok((spool(file)?, true)), // a pipe, as `<(…)` makes one
             }
         })
     }
@@ -67,11 +72,12 @@ impl Input {
     fn on_disk(
         name: &str,
         stem: &str,
-        open: impl FnOnce() -> io::Result<File>,
+        open: impl FnOnce() -> io::Result<(File, bool)>,
     ) -> Result<Self, Failure> {
-        let opened = open().and_then(|file| {
+        let opened = open().and_then(|(file, spooled)| {
             let stamp = Stamp::of(&file.metadata()?);
-            Ok(Self { name: name.into(), stem: stem.into(), file, cursor: Cell::new(0), stamp })
+            let (name, stem, cursor) = (name.into(), stem.into(), Cell::new(0));
+            Ok(Self { name, stem, spooled, file, cursor, stamp })
         });
         let input = opened.map_err(|e| Failure::nothing_sent(in_words(&e)).of_file(name))?;
         input.refuse_gzip()?;
@@ -95,7 +101,7 @@ impl Input {
     }
 
     /// How many rows there are; fails at the first that could not be sent.
-    pub(crate) fn judge(&self, columns: Columns, limits: Limits) -> Result<u64, Failure> {
+    pub(crate) fn judge(&self, columns: &Columns, limits: Limits) -> Result<u64, Failure> {
         let mut source = CsvSource::new(self.reader(), columns.cutter(limits));
         let mut rows = 0;
         while let Some(batch) = source.batch().map_err(|e| self.failure(e))? {
@@ -104,20 +110,15 @@ impl Input {
         Ok(rows)
     }
 
-    /// The names in the header.
-    fn header(&self) -> Result<Vec<String>, Failure> {
-        let mut cutter = Cutter::new(Limits { records: 1, ..Limits::default() });
-        let mut reader = self.reader();
-        loop {
-            let cut = cutter.next();
-            if let Some(names) = cutter.header() {
-                return Ok(names.to_vec());
-            }
-            cut.map_err(|e| self.failure(e))?;
-            let read = reader.read(cutter.space());
-            let read = read.map_err(|e| Failure::nothing_sent(in_words(&e)).of_file(&self.name))?;
-            cutter.filled(read);
-        }
+    /// The first record as it is written. It is empty if there is none that can be read: whoever
+    /// judges the input says why.
+    fn header(&self) -> Vec<u8> {
+        let mut header = Vec::new();
+        let read = RecordReader::new(self).take(1, |record| {
+            header = record.to_vec();
+            Ok(())
+        });
+        if read.is_ok() { header } else { Vec::new() }
     }
 
     /// How its lines end, told by the first.
@@ -173,40 +174,166 @@ impl Read for Reader<'_> {
     }
 }
 
-/// What is done with the columns of an input.
-#[derive(Clone, Copy, Debug)]
+/// The records of an input, in order, the header being the first.
+#[derive(Debug)]
+pub(crate) struct RecordReader<'a> {
+    records: Records,
+    reader: Reader<'a>,
+    ended: bool,
+}
+
+impl<'a> RecordReader<'a> {
+    pub(crate) fn new(input: &'a Input) -> Self {
+        Self { records: Records::new(), reader: input.reader(), ended: false }
+    }
+
+    /// Hands on the next `n` records, or all that are left; returns how many these were.
+    pub(crate) fn take(
+        &mut self,
+        n: u64,
+        mut with: impl FnMut(&[u8]) -> Result<(), Error>,
+    ) -> Result<u64, Error> {
+        let mut taken = 0;
+        loop {
+            while taken < n {
+                let Some(record) = self.records.next()? else { break };
+                with(record)?;
+                taken += 1;
+            }
+            if taken == n || self.ended {
+                return Ok(taken);
+            }
+            self.fill()?;
+        }
+    }
+
+    fn fill(&mut self) -> Result<(), Error> {
+        let read = self.reader.read(self.records.space()).map_err(|error| {
+            let message = format!("the input cannot be read again: {}", in_words(&error));
+            Error::new(ErrorKind::Local, message)
+        })?;
+        self.records.filled(read);
+        self.ended = read == 0;
+        Ok(())
+    }
+}
+
+/// Where the commas between the cells of a record are.
+pub(crate) fn commas(record: &[u8]) -> impl Iterator<Item = usize> {
+    let mut inside = false;
+    record.iter().enumerate().filter_map(move |(i, &byte)| {
+        inside ^= byte == b'"';
+        (byte == b',' && !inside).then_some(i)
+    })
+}
+
+/// The names in a header.
+fn names(header: &[u8]) -> Vec<String> {
+    let ends = commas(header).chain([header.len()]);
+    let starts = std::iter::once(0).chain(commas(header).map(|comma| comma + 1));
+    starts
+        .zip(ends)
+        .map(|(start, end)| {
+            let cell = String::from_utf8_lossy(header.get(start..end).unwrap_or_default());
+            match cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')) {
+                Some(inside) => inside.replace("\"\"", "\""),
+                None => cell.into_owned(),
+            }
+        })
+        .collect()
+}
+
+/// What is done with the columns of an input. They are told apart by their positions: a file may
+/// have a field `Status` and the `STATUS` of an earlier run.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Columns {
-    /// Only `Id` is sent.
-    only_id: bool,
-    /// The last one is the `ERROR` of an earlier error file, which was mended: it is neither sent
+    /// The positions of those that are sent, if not all are.
+    sent: Option<Vec<usize>>,
+    /// The last one is the `ERROR` or the `STATUS` of an earlier result file: it is neither sent
     /// nor written again.
-    pub(crate) old_errors: bool,
+    pub(crate) old_result: Option<&'static str>,
+    /// The first one is the `ID` of an earlier success file that has its records' ids in another
+    /// column too: it is neither sent nor written again.
+    pub(crate) old_id: bool,
     /// The first one is `ID`, as in a success file: the server's id goes there.
     pub(crate) id_first: bool,
 }
 
 impl Columns {
-    /// Fails if a column is missing that the operation needs.
+    /// Fails if a column is missing that the operation needs, or a name cannot be meant.
     pub(crate) fn of(input: &Input, operation: &Operation) -> Result<Self, Failure> {
-        let names = input.header()?;
-        let has = |wanted: &str| names.iter().any(|name| name.eq_ignore_ascii_case(wanted));
-        if let Some(wanted) = operation.needs().filter(|wanted| !has(wanted)) {
-            let message = format!("there is no column {wanted}, and {} needs it", operation.verb());
-            return Err(Failure::nothing_sent(message).of_file(&input.name));
+        let header = input.header();
+        if header.is_empty() {
+            return Ok(Self::default()); // judging the input comes next, and says what is wrong
         }
-        Ok(Self {
-            only_id: operation.takes_only_id(),
-            old_errors: names.len() > 1 && names.last().is_some_and(|name| name == ERROR),
-            id_first: names.first().is_some_and(|name| name == "ID"),
-        })
+        let fail = |message| Err(Failure::nothing_sent(message).of_file(&input.name));
+        if let Some(separator) = other_separator(&header) {
+            return fail(format!(
+                "the columns seem to be separated by {separator}: sfbulk reads commas"
+            ));
+        }
+        let names = names(&header);
+        if let Some(wanted) = operation.needs().filter(|wanted| find(&names, wanted).is_none()) {
+            let message = format!("there is no column {wanted}, and {} needs it", operation.verb());
+            return fail(message);
+        }
+        let columns = Self::select(&names, operation.takes_only_id());
+        match names.iter().enumerate().find(|(i, name)| columns.sends(*i) && has_blanks(name)) {
+            Some((i, name)) => {
+                fail(format!("column {}, {name:?}, has blanks around its name", i + 1))
+            }
+            None => Ok(columns),
+        }
     }
 
-    pub(crate) fn cutter(self, limits: Limits) -> Cutter {
+    fn select(names: &[String], only_id: bool) -> Self {
+        let first = names.first().is_some_and(|name| name == ID);
+        let old_result = match names {
+            [_, .., last] if last == ERROR => Some(ERROR),
+            [_, .., last] if last == STATUS && first => Some(STATUS),
+            _ => None,
+        };
+        let another = names.get(1..).and_then(|names| find(names, ID)).is_some();
+        let old_id = old_result == Some(STATUS) && another && !only_id;
+        let sent = if only_id {
+            find(names, ID).map(|id| vec![id])
+        } else if old_result.is_some() {
+            Some((usize::from(old_id)..names.len() - 1).collect())
+        } else {
+            None
+        };
+        Self { sent, old_result, old_id, id_first: first && !old_id }
+    }
+
+    fn sends(&self, position: usize) -> bool {
+        self.sent.as_ref().is_none_or(|sent| sent.contains(&position))
+    }
+
+    pub(crate) fn cutter(&self, limits: Limits) -> Cutter {
         let cutter = Cutter::new(limits);
-        match self {
-            Self { only_id: true, .. } => cutter.keep_only(["Id"]),
-            Self { old_errors: true, .. } => cutter.leave_out([ERROR]),
-            _ => cutter,
+        match &self.sent {
+            Some(sent) => cutter.keep_columns(sent.iter().copied()),
+            None => cutter,
         }
     }
+}
+
+/// The first column of this name, compared as the API does.
+fn find(names: &[String], wanted: &str) -> Option<usize> {
+    names.iter().position(|name| name.eq_ignore_ascii_case(wanted))
+}
+
+/// What the columns seem to be separated by, if it is no comma. No field has it in its name.
+fn other_separator(header: &[u8]) -> Option<&'static str> {
+    if commas(header).next().is_some() || header.contains(&b'\n') {
+        return None; // a line break in it: a quote is open
+    }
+    [(b';', "';'"), (b'\t', "tabs")]
+        .into_iter()
+        .find_map(|(byte, name)| header.contains(&byte).then_some(name))
+}
+
+/// A name of nothing but blanks is none, which the cutter says.
+fn has_blanks(name: &str) -> bool {
+    !name.trim().is_empty() && name.trim() != name
 }

@@ -9,18 +9,22 @@ use std::io::{self, IsTerminal};
 
 use sfbulk::rows::{Batch, Limits, Source};
 use sfbulk_ureq::{
-    Ask, Batches, Bounds, CsvSource, Error, ErrorInfo, Executor, Host, Job, Note, Page, Plain,
-    Session, Spec, Summary, Transport,
+    Ask, BatchState, Batches, Bounds, CsvSource, Error, ErrorInfo, Executor, Host, Job, JobId,
+    Note, Page, Plain, Session, Spec, Summary, Transport,
 };
 
 use crate::args::{Common, Load};
 use crate::exit::{Exit, Failure};
-use crate::input::{Columns, Input, Reader};
+use crate::input::{Columns, ERROR, ID, Input, Reader};
 use crate::interrupt;
 use crate::org::{Choice, Org};
-use crate::progress::{Count, Progress, Took, complain};
+use crate::progress::{Count, Progress, Things, Took, complain, put};
 use crate::report::{self, Report, What};
 use crate::results::{Places, Results, Sheet};
+use crate::tally::Kind;
+
+/// The most reasons that are told of one kind: the error file has them all.
+const REASONS: usize = 5;
 
 /// What is done with the rows.
 #[derive(Clone, Debug)]
@@ -87,23 +91,31 @@ impl Operation {
 
 /// Runs one load from its arguments to its last line.
 pub(crate) fn run(operation: &Operation, args: &Load) -> Result<Exit, Failure> {
+    load(operation, args).inspect_err(|failure| {
+        if args.json {
+            let spec = operation.spec(&args.object);
+            Report::nothing_sent(&spec, What::no_load(failure), failure).print();
+        }
+    })
+}
+
+fn load(operation: &Operation, args: &Load) -> Result<Exit, Failure> {
     let mut job = Job::new(spec(operation, args))?;
     let org = Choice::of(args.common.org.as_deref())?;
     let asks = must_ask(operation)?;
     let input = Input::open(args.file.as_deref())?;
     let columns = Columns::of(&input, operation)?;
     let limits = Limits { records: args.batch_size, ..Limits::default() };
-    let total = input.judge(columns, limits)?;
+    let total = input.judge(&columns, limits)?;
     let places = places(args, &input)?;
-    let mut results = Results::prepare(&input, columns, operation, places)?;
+    let mut results = Results::prepare(&input, columns.clone(), operation, places)?;
 
     let mut progress = Progress::new(args.common.quiet);
-    if columns.old_errors {
-        progress.say("the column ERROR, from an earlier error file, is left out");
-    }
+    say_what_is_left_out(&mut progress, &columns);
     if total == 0 {
         results.without_job()?;
         progress.say(format_args!("{} has a header and no rows: nothing to do", input.name));
+        say_what_was_removed(&mut progress, &results);
         if args.json {
             let what = what(&results, 0, job.summary());
             let run = (&job, org.name(), 0);
@@ -114,14 +126,54 @@ pub(crate) fn run(operation: &Operation, args: &Load) -> Result<Exit, Failure> {
     if asks {
         ask(&args.object, total)?;
     }
-    let org = org.open()?;
+    let opened = org.open().and_then(|org| interrupt::watch().map(|()| org));
+    let org = opened.map_err(|failure| keep(failure, &input, &mut results, total))?;
     introduce(&mut progress, &org);
-    interrupt::watch()?;
     let source = CsvSource::new(input.reader(), columns.cutter(limits));
-    let (batches, trouble) = (Batches::default(), None);
-    let mut desk = Desk { org, input: &input, source, results, total, progress, batches, trouble };
+    let mut desk = Desk {
+        org,
+        input: &input,
+        source,
+        results,
+        total,
+        progress,
+        job: None,
+        batches: Batches::default(),
+        refused: Vec::new(),
+        trouble: None,
+    };
     let result = drive(&mut job, &mut desk);
     Ok(desk.conclude(&job, result.err(), args.json))
+}
+
+fn say_what_is_left_out(progress: &mut Progress, columns: &Columns) {
+    let Some(name) = columns.old_result else { return };
+    let file = if name == ERROR { "an earlier error file" } else { "an earlier success file" };
+    progress.say(format_args!("the column {name}, from {file}, is left out"));
+    if columns.old_id {
+        progress.say(format_args!("its first column, {ID}, too: there is another one for ids"));
+    }
+}
+
+fn say_what_was_removed(progress: &mut Progress, results: &Results<'_>) {
+    if let Some(path) = results.removed() {
+        let path = path.display().to_string();
+        progress.say(format_args!("no row failed: the earlier {} was removed", Plain(&path)));
+    }
+}
+
+/// Nothing could be sent; rows that nobody else has are written to a file.
+fn keep(failure: Failure, input: &Input, results: &mut Results<'_>, total: u64) -> Failure {
+    if !input.spooled {
+        return failure;
+    }
+    if let Err(error) = results.keep_all(total) {
+        complain(&error);
+    }
+    match results.unprocessed.written() {
+        Some(path) => failure.keeps(results.unprocessed.rows, path.to_owned()),
+        None => failure,
+    }
 }
 
 fn spec(operation: &Operation, args: &Load) -> Spec {
@@ -166,8 +218,10 @@ fn must_ask(operation: &Operation) -> Result<bool, Failure> {
 }
 
 fn ask(object: &str, total: u64) -> Result<(), Failure> {
-    let total = Count(total);
-    eprint!("This removes {total} {object} records for good. Type the object name to go on: ");
+    let total = Things(total, "record");
+    put(&format!(
+        "This removes {total} for good, of the object {object}. Type its name to go on: "
+    ));
     let mut answer = String::new();
     io::stdin().read_line(&mut answer).ok();
     if answer.trim() == object {
@@ -207,7 +261,10 @@ struct Desk<'a> {
     results: Results<'a>,
     total: u64,
     progress: Progress,
+    job: Option<JobId>,
     batches: Batches,
+    /// Why batches were refused as a whole, each reason once, the first few.
+    refused: Vec<String>,
     /// What went wrong where nothing could be returned.
     trouble: Option<Error>,
 }
@@ -225,6 +282,7 @@ impl Host for Desk<'_> {
             Page::Outcomes(outcomes) => self.results.add(outcomes)?,
             Page::Rows(_) => {} // a load has none
         }
+        self.say_how_far();
         self.show();
         Ok(())
     }
@@ -236,9 +294,13 @@ impl Host for Desk<'_> {
     fn note(&mut self, note: Note, summary: &Summary) {
         if let Note::Created(job) = note {
             self.progress.say(format_args!("job       {job}"));
+            self.job = Some(job);
+            self.say_how_far();
             self.trouble = self.results.begin(job).err();
         }
-        say(&mut self.progress, note);
+        if self.is_new(&note) {
+            say(&mut self.progress, note);
+        }
         self.batches = summary.batches;
         self.show();
     }
@@ -266,6 +328,25 @@ pub(crate) fn say(progress: &mut Progress, note: Note) {
 }
 
 impl Desk<'_> {
+    /// Whether it was not said before: a thousand batches are refused for one reason.
+    fn is_new(&mut self, note: &Note) -> bool {
+        let Note::Finished { message: Some(message), state: BatchState::Failed, .. } = note else {
+            return true;
+        };
+        let new = !self.refused.contains(message) && self.refused.len() < REASONS;
+        if new {
+            self.refused.push(message.clone());
+        }
+        new
+    }
+
+    /// For a second Ctrl-C.
+    fn say_how_far(&self) {
+        if let Some(job) = self.job {
+            interrupt::leaves(job, Some((self.results.rows_written(), self.total)));
+        }
+    }
+
     fn show(&mut self) {
         let Batches { accepted, completed, .. } = self.batches;
         let batches = format_args!("{completed} of {accepted} batches done");
@@ -281,6 +362,8 @@ impl Desk<'_> {
             let books = self.results.finish(self.total, summary);
             let books = books.and_then(|()| self.input.unchanged());
             error = error.or(books.err().map(|error| error.of_job(*id)));
+        } else if self.input.spooled {
+            error = error.or(self.results.keep_all(self.total).err());
         }
         let good = summary.succeeded == self.total;
         let exit = match &error {
@@ -320,18 +403,63 @@ impl Desk<'_> {
         let which =
             summary.jobs.last().map_or("no job was created".into(), |id| format!("job {id}"));
         self.progress.say(format_args!("{how} in {took}   {counts}   ({which})"));
+        let mend = self.how_to_mend(summary);
         let Results { success, error, unprocessed, unknown, .. } = &self.results;
         for (sheet, hint) in [
             (success, ""),
-            (error, "mend these rows and load the file"),
+            (error, &*mend),
             (unprocessed, "never loaded: load the file"),
             (unknown, "look for these rows in the org before you load them again"),
         ] {
             list(&mut self.progress, sheet, hint);
         }
-        for kind in self.results.tally.by_count().iter().take(5) {
+        let was_said = |kind: &Kind| self.refused.iter().any(|why| kind.is_of(why));
+        let kinds = self.results.tally.by_count().into_iter().filter(|kind| !was_said(kind));
+        for kind in kinds.take(REASONS) {
             self.progress.say(format_args!("  {} × {kind}", Count(kind.count)));
         }
+        say_what_was_removed(&mut self.progress, &self.results);
+        if summary.jobs.is_empty() && !self.input.spooled {
+            self.progress.say(format_args!("  {} itself can be loaded again", self.input.name));
+        }
+        if let Some(brief) = self.in_brief(summary) {
+            self.progress.say_if_quiet(brief);
+        }
+    }
+
+    /// What to do with the rows of the error file.
+    fn how_to_mend(&self, summary: &Summary) -> String {
+        let batches = summary.batches.failed;
+        if batches == 0 || self.refused.is_empty() {
+            return "mend these rows and load the file".into();
+        }
+        let (were, why) = (if batches == 1 { "was" } else { "were" }, self.refused.join("; "));
+        let batches = Things(batches, "batch");
+        format!("{batches} {were} refused as a whole: {}; mend that and load the file", Plain(&why))
+    }
+
+    /// What is not good, in one line.
+    fn in_brief(&self, summary: &Summary) -> Option<String> {
+        let Results { error, unprocessed, unknown, .. } = &self.results;
+        let not_processed = self::unprocessed(self.total, summary);
+        let parts = [
+            (summary.failed, "failed", error),
+            (not_processed, "not processed", unprocessed),
+            (summary.unknown, "unknown", unknown),
+        ];
+        let parts: Vec<String> = parts
+            .into_iter()
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, what, sheet)| {
+                let total = Things(self.total, "row");
+                let part = format!("{} of {total} {what}", Count(count));
+                match sheet.written().map(|path| path.display().to_string()) {
+                    Some(path) => format!("{part}: see {}", Plain(&path)),
+                    None => part,
+                }
+            })
+            .collect();
+        (!parts.is_empty()).then(|| parts.join("; "))
     }
 }
 
@@ -346,8 +474,8 @@ fn ok(job: &Job) -> String {
 
 fn list(progress: &mut Progress, sheet: &Sheet, hint: &str) {
     if let Some(path) = sheet.written() {
-        let (path, rows) = (path.display().to_string(), Count(sheet.rows));
-        let line = format!("  {}   {rows:>9} rows   {hint}", Plain(&path));
+        let (path, rows) = (path.display().to_string(), Things(sheet.rows, "row"));
+        let line = format!("  {}   {rows:>14}   {hint}", Plain(&path));
         progress.say(line.trim_end());
     }
 }

@@ -30,9 +30,11 @@ mod tally;
 use std::process::ExitCode;
 
 use clap::Parser;
+use sfbulk::Plain;
 
 use crate::args::{Args, Verb};
 use crate::load::Operation;
+use crate::progress::Things;
 
 fn main() -> ExitCode {
     let done = match Args::parse().verb {
@@ -48,6 +50,10 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             progress::complain(&failure);
+            if let Some((rows, path)) = &failure.kept {
+                let (rows, path) = (Things(*rows, "row"), path.display().to_string());
+                progress::complain(&format_args!("{rows} kept in {}: load the file", Plain(&path)));
+            }
             failure.exit.into()
         }
     }

@@ -23,12 +23,25 @@ pub(crate) fn create(path: &Path) -> io::Result<File> {
     create_new(path)
 }
 
-/// Removes a file, if there is one.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
+/// Removes a file, if there is one; returns whether there was.
+pub(crate) fn remove(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        removed => removed.map(|()| true),
     }
+}
+
+/// Fails if the name is a folder's, or can only be one.
+pub(crate) fn refuse_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() || path.to_string_lossy().ends_with(std::path::is_separator) {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok(())
+}
+
+/// Whether the name is the usual one for stdout.
+pub(crate) fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 pub(crate) fn private_folder(path: &Path) -> io::Result<()> {

@@ -13,7 +13,12 @@ const CLEAR: &str = "\r\x1b[2K";
 /// Says what went wrong.
 pub(crate) fn complain(what: &dyn Display) {
     let clear = if io::stderr().is_terminal() { CLEAR } else { "" };
-    writeln!(io::stderr(), "{clear}sfbulk: {what}").ok(); // nobody listens
+    put(&format!("{clear}sfbulk: {what}\n"));
+}
+
+/// Writes to stderr in one call: other processes may write there too.
+pub(crate) fn put(text: &str) {
+    io::stderr().write_all(text.as_bytes()).ok(); // nobody listens
 }
 
 /// The voice of a run.
@@ -37,15 +42,22 @@ impl Progress {
 
     /// Says something, unless it is to be quiet.
     pub(crate) fn say(&mut self, what: impl Display) {
-        self.clear();
         if !self.quiet {
-            writeln!(io::stderr(), "{what}").ok();
+            let clear = if self.drawn.take().is_some() { CLEAR } else { "" };
+            put(&format!("{clear}{what}\n"));
+        }
+    }
+
+    /// Says something only if it is to be quiet, in place of all that was not said.
+    pub(crate) fn say_if_quiet(&self, what: impl Display) {
+        if self.quiet {
+            complain(&what);
         }
     }
 
     /// Says something even if it is to be quiet.
     pub(crate) fn warn(&mut self, what: impl Display) {
-        self.clear();
+        self.drawn = None; // this clears the line
         complain(&what);
     }
 
@@ -56,17 +68,16 @@ impl Progress {
         }
         self.drawn = Some(Instant::now());
         let rate = Rate { rows: done, time: self.elapsed() };
-        let done = Count(done);
         let rows = match total {
-            Some(total) => format!("{done} of {} rows", Count(total)),
-            None => format!("{done} rows"),
+            Some(total) => format!("{} of {}", Count(done), Things(total, "row")),
+            None => Things(done, "row").to_string(),
         };
-        write!(io::stderr(), "{CLEAR}  {rows}   {else_}   {rate}").ok();
+        put(&format!("{CLEAR}  {rows}   {else_}   {rate}"));
     }
 
     pub(crate) fn clear(&mut self) {
         if self.drawn.take().is_some() {
-            write!(io::stderr(), "{CLEAR}").ok();
+            put(CLEAR);
         }
     }
 }
@@ -86,6 +97,20 @@ impl Display for Count {
         }
         f.pad(&text)
     }
+}
+
+/// A number of things, each of which is called this.
+pub(crate) struct Things(pub(crate) u64, pub(crate) &'static str);
+
+impl Display for Things {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (count, thing) = (Count(self.0), self.1);
+        f.pad(&format!("{count} {thing}{}", if self.0 == 1 { "" } else { plural(thing) }))
+    }
+}
+
+fn plural(thing: &str) -> &'static str {
+    if thing.ends_with("ch") { "es" } else { "s" }
 }
 
 /// Rows in a second.
@@ -123,6 +148,11 @@ mod tests {
     fn numbers_are_for_people() {
         for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(Count(n).to_string(), text);
+        }
+        for (things, text) in
+            [(Things(1, "row"), "1 row"), (Things(2000, "batch"), "2,000 batches")]
+        {
+            assert_eq!(things.to_string(), text);
         }
         for (seconds, text) in [(16.24, "16.2s"), (61.0, "1m 01s"), (7384.0, "2h 03m")] {
             assert_eq!(Took(Duration::from_secs_f64(seconds)).to_string(), text);

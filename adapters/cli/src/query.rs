@@ -15,27 +15,53 @@ use crate::interrupt;
 use crate::load::{common, drive, introduce, say};
 use crate::org::{Choice, Org};
 use crate::output::{self, Draft};
-use crate::progress::{Count, Progress, Took, complain};
+use crate::progress::{Progress, Things, Took, complain};
 use crate::report::{self, Report, What};
 
 /// Runs one query from its arguments to its last line.
 pub(crate) fn run(args: &Query) -> Result<Exit, Failure> {
+    let mut asked = spec(args, String::new());
+    query(args, &mut asked).inspect_err(|failure| {
+        if args.json {
+            Report::nothing_sent(&asked, What::Query { output_file: None }, failure).print();
+        }
+    })
+}
+
+/// Leaves in `asked` what is asked of the org, once this is known.
+fn query(args: &Query, asked: &mut Spec) -> Result<Exit, Failure> {
+    let output = output(args)?;
     let soql = soql(&args.soql)?;
-    let spec = if args.all { Spec::query_all(soql) } else { Spec::query(soql) };
-    let mut job = Job::new(common(spec, &args.common))?;
+    *asked = spec(args, soql);
+    let mut job = Job::new(common(asked.clone(), &args.common))?;
     let org = Choice::of(args.common.org.as_deref())?;
-    let sink = Sink::open(args.output.as_deref())?;
+    let sink = Sink::open(output)?;
     let org = org.open()?;
     let mut progress = Progress::new(args.common.quiet);
     introduce(&mut progress, &org);
     interrupt::watch()?;
-    let silent = args.output.is_none() && io::stdout().is_terminal();
+    let silent = output.is_none() && io::stdout().is_terminal();
     let mut desk = Desk { org, sink, progress, silent, received: 0 };
     let result = drive(&mut job, &mut desk);
     Ok(desk.conclude(&job, result.err(), args))
 }
 
-/// The query's text: as it is, from a file, or from stdin.
+fn spec(args: &Query, soql: String) -> Spec {
+    if args.all { Spec::query_all(soql) } else { Spec::query(soql) }
+}
+
+/// The file for the rows; none is stdout, and so is `-`.
+fn output(args: &Query) -> Result<Option<&Path>, Failure> {
+    let output = args.output.as_deref().filter(|path| !output::is_stdout(path));
+    if args.json && output.is_none() {
+        let message = "--json needs a FILE as --output: on stdout it would stand among the rows";
+        return Err(Failure::nothing_sent(message));
+    }
+    Ok(output)
+}
+
+/// The query's text: as it is, from a file, or from stdin; without the semicolon that other tools
+/// want at its end.
 fn soql(argument: &str) -> Result<String, Failure> {
     let (name, read) = match argument.strip_prefix('@') {
         Some(path) => (path, fs::read_to_string(path)),
@@ -43,10 +69,20 @@ fn soql(argument: &str) -> Result<String, Failure> {
             let mut text = String::new();
             ("stdin", io::stdin().lock().read_to_string(&mut text).map(|_| text))
         }
-        None => return Ok(argument.to_owned()),
+        None if is_file_name(argument) => {
+            let message = format!("{argument:?} is no query; did you mean @{argument}?");
+            return Err(Failure::nothing_sent(message));
+        }
+        None => ("", Ok(argument.to_owned())),
     };
     let text = read.map_err(|e| Failure::nothing_sent(in_words(&e)).of_file(name))?;
-    Ok(text.trim_start_matches('\u{feff}').trim().to_owned())
+    let text = text.trim_start_matches('\u{feff}').trim();
+    Ok(text.strip_suffix(';').unwrap_or(text).trim_end().to_owned())
+}
+
+fn is_file_name(argument: &str) -> bool {
+    let mut words = argument.split_whitespace();
+    !words.any(|word| word.eq_ignore_ascii_case("FROM")) && Path::new(argument).is_file()
 }
 
 struct Desk {
@@ -77,6 +113,9 @@ impl Host for Desk {
     }
 
     fn note(&mut self, note: Note, _summary: &Summary) {
+        if let Note::Created(job) = note {
+            interrupt::leaves(job, None);
+        }
         say(&mut self.progress, note);
     }
 }
@@ -100,16 +139,20 @@ impl Desk {
             Err(_) if summary.calls == 0 => Exit::NothingSent,
             Err(_) => Exit::Failed,
         };
-        let how = if exit == Exit::Good { "done" } else { "stopped" };
-        let (took, rows) = (Took(self.progress.elapsed()), Count(summary.rows));
-        let which =
-            summary.jobs.last().map_or("no job was created".into(), |id| format!("job {id}"));
-        self.progress.say(format_args!("{how} in {took}   {rows} rows   ({which})"));
-        if exit != Exit::Good {
-            not_whole(args);
-        }
         if let Err(error) = &written {
             complain(error);
+        }
+        let how = match exit {
+            Exit::Good | Exit::RowsFailed => "done",
+            Exit::Interrupted => "stopped",
+            Exit::Failed | Exit::NothingSent => "failed",
+        };
+        let (took, rows) = (Took(self.progress.elapsed()), Things(summary.rows, "row"));
+        let which =
+            summary.jobs.last().map_or("no job was created".into(), |id| format!("job {id}"));
+        self.progress.say(format_args!("{how} in {took}   {rows}   ({which})"));
+        if exit != Exit::Good {
+            self.sink.not_whole(args);
         }
         if args.json {
             let file = args.output.as_deref().filter(|_| exit == Exit::Good);
@@ -118,16 +161,6 @@ impl Desk {
             Report::new(run, self.progress.elapsed(), what, (exit, written.as_ref().err())).print();
         }
         exit
-    }
-}
-
-fn not_whole(args: &Query) {
-    match &args.output {
-        Some(path) => {
-            let path = path.display().to_string();
-            complain(&format_args!("{} was not written: the result is not whole", Plain(&path)));
-        }
-        None => complain(&"what was written to stdout is not the whole result"),
     }
 }
 
@@ -161,6 +194,24 @@ impl Sink {
             Failure::nothing_sent(in_words(&error)).of_file(&name)
         })?;
         Ok(Self { to, begun: false, nobody_reads: false })
+    }
+
+    /// Says what became of the rows that came.
+    fn not_whole(&self, args: &Query) {
+        match &self.to {
+            To::Draft { name, .. } => {
+                let name = args.output.as_ref().unwrap_or(name).display().to_string();
+                complain(&format_args!(
+                    "{} was not written: the result is not whole",
+                    Plain(&name)
+                ));
+            }
+            To::Stdout(_) if self.begun => {
+                complain(&"what was written to stdout is not the whole result");
+            }
+            To::Device(_) if self.begun => complain(&"what was written is not the whole result"),
+            To::Stdout(_) | To::Device(_) => {}
+        }
     }
 
     fn rows(&mut self, rows: &Rows) -> Result<(), Error> {
@@ -198,9 +249,7 @@ impl Sink {
 }
 
 fn draft(name: &Path) -> io::Result<To> {
-    if name.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
+    output::refuse_folder(name)?;
     let mut partial = name.as_os_str().to_owned();
     partial.push(".partial");
     let (draft, file) = Draft::create(partial.into())?;

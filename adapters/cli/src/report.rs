@@ -1,14 +1,14 @@
 //! What is said in the end: a summary for people on stderr, or one JSON object on stdout.
 
-use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
-use sfbulk_ureq::{Error, Job, JobId, Summary};
+use sfbulk_ureq::{Error, Job, JobId, Spec, Summary};
 
-use crate::exit::Exit;
+use crate::exit::{Exit, Failure};
+use crate::progress::Count;
 use crate::tally::Kind;
 
 /// The JSON object. Its members are documented in the help of each verb.
@@ -16,7 +16,7 @@ use crate::tally::Kind;
 pub(crate) struct Report {
     state: &'static str,
     job_id: Option<JobId>,
-    org: String,
+    org: Option<String>,
     operation: String,
     object: String,
     rows: u64,
@@ -76,7 +76,7 @@ impl Report {
                 Exit::Interrupted => "interrupted",
             },
             job_id: jobs.last().copied(),
-            org: org.to_owned(),
+            org: Some(org.to_owned()),
             operation: job.spec().operation().to_string(),
             object: job.spec().object().to_owned(),
             rows,
@@ -96,9 +96,49 @@ impl Report {
         }
     }
 
+    /// Nothing was sent, and no more is known than this.
+    pub(crate) fn nothing_sent(spec: &Spec, what: What, failure: &Failure) -> Self {
+        Self {
+            state: "failed",
+            job_id: None,
+            org: None,
+            operation: spec.operation().to_string(),
+            object: spec.object().to_owned(),
+            rows: failure.kept.as_ref().map_or(0, |(rows, _)| *rows),
+            what,
+            batches: Batches { total: 0, completed: 0, failed: 0, not_processed: 0 },
+            duration_ms: 0,
+            bytes_sent: 0,
+            api_calls: 0,
+            retries: 0,
+            error: Some(failure.to_string()),
+            exit_code: failure.exit.code(),
+        }
+    }
+
     pub(crate) fn print(&self) {
         let text = serde_json::to_string(self).unwrap_or_default(); // no member can fail
         writeln!(io::stdout(), "{text}").ok(); // nobody listens; the exit code says it too
+    }
+}
+
+impl What {
+    /// A load that never began.
+    pub(crate) fn no_load(failure: &Failure) -> Self {
+        let (rows, path) = failure.kept.as_ref().map_or((0, None), |(n, path)| (*n, Some(path)));
+        Self::Load {
+            succeeded: 0,
+            created: 0,
+            updated: 0,
+            failed: 0,
+            unprocessed: rows,
+            unknown: 0,
+            success_file: None,
+            error_file: None,
+            unprocessed_file: self::path(path.map(PathBuf::as_path)),
+            unknown_file: None,
+            errors: Vec::new(),
+        }
     }
 }
 
@@ -109,10 +149,6 @@ pub(crate) fn path(path: Option<&Path>) -> Option<String> {
 
 /// The counts of a line; those that are zero are left out.
 pub(crate) fn parts<const N: usize>(counts: [(u64, &str); N]) -> String {
-    let part = |(count, what): (u64, &str)| (count > 0).then(|| counted(count, what));
+    let part = |(count, what): (u64, &str)| (count > 0).then(|| format!("{} {what}", Count(count)));
     counts.into_iter().filter_map(part).collect::<Vec<_>>().join("   ")
-}
-
-fn counted(count: u64, what: impl Display) -> String {
-    format!("{} {what}", crate::progress::Count(count))
 }

@@ -7,14 +7,14 @@
 
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use sfbulk::rows::{Fate, InOrder, Outcome, Records};
+use sfbulk::rows::{Fate, InOrder, Outcome};
 use sfbulk_ureq::{Error, ErrorKind, JobId, Summary};
 
 use crate::exit::{Failure, in_words};
-use crate::input::{Columns, ERROR, Input, Reader};
+use crate::input::{Columns, ERROR, ID, Input, RecordReader, STATUS, commas};
 use crate::load::Operation;
 use crate::output::{self, Draft};
 use crate::tally::Tally;
@@ -34,16 +34,36 @@ pub(crate) struct Places {
 impl Places {
     /// The default name of a file.
     fn named(&self, job: JobId, kind: &str) -> PathBuf {
-        let name = self.folder.join(format!("{}.{job}.{kind}.csv", self.stem));
-        name.strip_prefix(".").map_or(name.clone(), Path::to_owned)
+        self.in_folder(&format!("{}.{job}.{kind}.csv", self.stem))
+    }
+
+    /// The name of the file for rows that no job took. Another run may have left one that nobody
+    /// has loaded yet, so it is a new name.
+    fn jobless(&self) -> PathBuf {
+        let numbers = (2..).map(|n| format!(".{n}"));
+        let names = std::iter::once(String::new()).chain(numbers);
+        let mut paths = names.map(|n| self.in_folder(&format!("{}{n}.unprocessed.csv", self.stem)));
+        paths.find(|path| !path.exists()).unwrap_or_default()
+    }
+
+    fn in_folder(&self, name: &str) -> PathBuf {
+        let path = self.folder.join(name);
+        path.strip_prefix(".").map_or(path.clone(), Path::to_owned)
     }
 
     fn success(&self, job: JobId) -> PathBuf {
         self.success.clone().unwrap_or_else(|| self.named(job, "success"))
     }
 
-    /// Refuses a place that would overwrite the input or another result.
+    /// Refuses stdout, and a place that would overwrite the input or another result.
     pub(crate) fn check(&self, input: Option<&Path>) -> Result<(), Failure> {
+        for (option, place) in [("--success", &self.success), ("--error", &self.error)] {
+            if place.as_deref().is_some_and(output::is_stdout) {
+                let message =
+                    format!("{option} needs the name of a file: rows are not written to stdout");
+                return Err(Failure::nothing_sent(message));
+            }
+        }
         let [success, error, input] = [self.success.as_deref(), self.error.as_deref(), input]
             .map(|path| path.map(output::real).filter(|path| !output::is_device(path)));
         for (option, place, other, what) in [
@@ -105,6 +125,9 @@ impl Sheet {
         let written = file.write_all(&self.buffer);
         self.buffer.clear();
         let path = self.path.as_deref().unwrap_or(Path::new(""));
+        if written.is_err() && output::is_device(path) {
+            self.file = None; // a file still has the rows from before, a device has nothing
+        }
         written.map_err(|error| trouble(path, &error))
     }
 
@@ -138,6 +161,8 @@ pub(crate) struct Results<'a> {
     row: u64,
     /// Something could not be written: the files are left as they are.
     broken: bool,
+    /// There was an error file of an earlier run, which was removed.
+    removed_errors: bool,
 }
 
 impl<'a> Results<'a> {
@@ -148,8 +173,7 @@ impl<'a> Results<'a> {
         operation: &Operation,
         places: Places,
     ) -> Result<Self, Failure> {
-        let (records, reader) = (Records::new(), input.reader());
-        let mut rows = RecordReader { records, reader, ended: false };
+        let mut rows = RecordReader::new(input);
         let line_end = if input.ends_lines_in_crlf() { "\r\n" } else { "\n" };
         let form =
             Form { columns, created: operation.created(), changed: operation.changed(), line_end };
@@ -161,10 +185,10 @@ impl<'a> Results<'a> {
         let line = |before: &str, after: &str| {
             [before.as_bytes(), &header, after.as_bytes(), line_end.as_bytes()].concat()
         };
-        let id = if columns.id_first { "" } else { "ID," };
+        let id = if form.columns.id_first { String::new() } else { format!("{ID},") };
         let with_error = line("", &format!(",{ERROR}"));
         Ok(Self {
-            success: Sheet::new(line(id, ",STATUS")),
+            success: Sheet::new(line(&id, &format!(",{STATUS}"))),
             error: Sheet::new(with_error.clone()),
             unprocessed: Sheet::new(line("", "")),
             unknown: Sheet::new(with_error),
@@ -176,6 +200,7 @@ impl<'a> Results<'a> {
             in_order: InOrder::new(),
             row: 0,
             broken: false,
+            removed_errors: false,
         })
     }
 
@@ -213,11 +238,16 @@ impl<'a> Results<'a> {
     }
 
     /// An error file of an earlier run must not look like one of this.
-    fn remove_old_errors(&self) -> Result<(), Error> {
-        match self.places.error.as_deref().filter(|path| !output::is_device(path)) {
-            Some(path) => output::remove(path).map_err(|error| trouble(path, &error)),
-            None => Ok(()),
+    fn remove_old_errors(&mut self) -> Result<(), Error> {
+        if let Some(path) = self.places.error.as_deref().filter(|path| !output::is_device(path)) {
+            self.removed_errors = output::remove(path).map_err(|error| trouble(path, &error))?;
         }
+        Ok(())
+    }
+
+    /// The error file of an earlier run that was removed, and none came in its place.
+    pub(crate) fn removed(&self) -> Option<&Path> {
+        self.places.error.as_deref().filter(|_| self.removed_errors && self.error.file.is_none())
     }
 
     /// Takes the outcomes of a batch, and writes what is next in order.
@@ -273,6 +303,16 @@ impl<'a> Results<'a> {
             .try_for_each(Sheet::flush)
     }
 
+    /// No job could be created, and nobody else has the rows: they go into a file.
+    pub(crate) fn keep_all(&mut self, total: u64) -> Result<(), Error> {
+        self.unprocessed.path = Some(self.places.jobless());
+        self.rows.take(total, |record| {
+            self.form.plain(self.unprocessed.row()?, record);
+            Ok(())
+        })?;
+        self.flush()
+    }
+
     /// The load is over: rows that were never asked for are unprocessed, and the files are compared
     /// with what the machine counted. Only for a load that had a job.
     pub(crate) fn finish(&mut self, total: u64, summary: &Summary) -> Result<(), Error> {
@@ -306,18 +346,36 @@ impl<'a> Results<'a> {
     }
 }
 
-/// A place for the success file before its name is known.
+/// A place for the success file before its name is known. The other places are tried too.
 fn draft(places: &Places) -> Result<Option<(Draft, File)>, Failure> {
-    let folder = match &places.success {
-        Some(path) if output::is_device(path) => return Ok(None),
-        Some(path) => output::folder(&output::real(path)).to_owned(),
-        None => places.folder.clone(),
-    };
-    let path = folder.join(format!(".sfbulk.{}.partial", std::process::id()));
-    Draft::create(path).map(Some).map_err(|error| {
-        let message = format!("no result files can be written: {}", in_words(&error));
-        Failure::nothing_sent(message).of_file(&folder.display().to_string())
-    })
+    let folder = &places.folder;
+    let room = || draft_in(folder).map_err(|error| unwritable(folder, &error));
+    room()?;
+    if let Some(path) = &places.error {
+        draft_for(path).map_err(|error| unwritable(path, &error))?;
+    }
+    match &places.success {
+        Some(path) => draft_for(path).map_err(|error| unwritable(path, &error)),
+        None => room().map(Some),
+    }
+}
+
+/// A file that can get this name; none for a device.
+fn draft_for(path: &Path) -> std::io::Result<Option<(Draft, File)>> {
+    if output::is_device(path) {
+        return Ok(None);
+    }
+    output::refuse_folder(path)?;
+    draft_in(output::folder(&output::real(path))).map(Some)
+}
+
+fn draft_in(folder: &Path) -> std::io::Result<(Draft, File)> {
+    Draft::create(folder.join(format!(".sfbulk.{}.partial", std::process::id())))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    let message = format!("no result files can be written: {}", in_words(error));
+    Failure::nothing_sent(message).of_file(&path.display().to_string())
 }
 
 fn internal(message: impl Display) -> Error {
@@ -336,13 +394,16 @@ struct Form {
 }
 
 impl Form {
-    /// The record without the errors of an earlier run.
+    /// The record without what an earlier run wrote.
     #[inline]
     fn cells<'r>(&self, record: &'r [u8]) -> &'r [u8] {
-        if !self.columns.old_errors {
+        if self.columns.old_result.is_none() {
             return record;
         }
-        record.get(..commas(record).last().unwrap_or(record.len())).unwrap_or(record)
+        let end = commas(record).last().unwrap_or(record.len());
+        let start =
+            if self.columns.old_id { commas(record).next().map(|comma| comma + 1) } else { None };
+        record.get(start.unwrap_or_default()..end).unwrap_or(record)
     }
 
     #[inline]
@@ -389,54 +450,5 @@ fn push_on_one_line(to: &mut Vec<u8>, text: &str) {
             _ => to.push(byte),
         }
         before = byte;
-    }
-}
-
-/// Where the commas between the cells of a record are.
-fn commas(record: &[u8]) -> impl Iterator<Item = usize> {
-    let mut inside = false;
-    record.iter().enumerate().filter_map(move |(i, &byte)| {
-        inside ^= byte == b'"';
-        (byte == b',' && !inside).then_some(i)
-    })
-}
-
-/// The records of the input, in order.
-#[derive(Debug)]
-struct RecordReader<'a> {
-    records: Records,
-    reader: Reader<'a>,
-    ended: bool,
-}
-
-impl RecordReader<'_> {
-    /// Hands on the next `n` records, or all that are left; returns how many these were.
-    fn take(
-        &mut self,
-        n: u64,
-        mut with: impl FnMut(&[u8]) -> Result<(), Error>,
-    ) -> Result<u64, Error> {
-        let mut taken = 0;
-        loop {
-            while taken < n {
-                let Some(record) = self.records.next()? else { break };
-                with(record)?;
-                taken += 1;
-            }
-            if taken == n || self.ended {
-                return Ok(taken);
-            }
-            self.fill()?;
-        }
-    }
-
-    fn fill(&mut self) -> Result<(), Error> {
-        let read = self.reader.read(self.records.space()).map_err(|error| {
-            let message = format!("the input cannot be read again: {}", in_words(&error));
-            Error::new(ErrorKind::Local, message)
-        })?;
-        self.records.filled(read);
-        self.ended = read == 0;
-        Ok(())
     }
 }

@@ -74,6 +74,13 @@ impl Tally {
     }
 }
 
+impl Kind {
+    /// Whether it is the beginning of this message, which has no code.
+    pub(crate) fn is_of(&self, message: &str) -> bool {
+        !self.code.is_empty() && self.fields.is_empty() && message.starts_with(&self.code)
+    }
+}
+
 impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", Plain(&self.code))?;

@@ -75,16 +75,22 @@ pub(crate) fn check_names(names: &[String]) -> Result<(), Error> {
             error.advise("the mark may stand only at the very beginning of the text; remove it")
         );
     }
-    let mut sorted: Vec<(String, usize)> =
-        names.iter().enumerate().map(|(i, name)| (name.to_ascii_lowercase(), i)).collect();
+    let mut sorted: Vec<(String, usize, &str)> =
+        names.iter().enumerate().map(|(i, name)| (name.to_ascii_lowercase(), i, &**name)).collect();
     sorted.sort();
-    match sorted.windows(2).find(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
-        Some([(name, i), (_, k)]) => {
-            let message = format!("columns {} and {} are both named {name:?}", i + 1, k + 1);
-            Err(input(message).advise("the API does not tell upper from lower case in names"))
-        }
+    match sorted.windows(2).find(|pair| matches!(pair, [(a, ..), (b, ..)] if a == b)) {
+        Some([(_, i, one), (_, k, other)]) => Err(double_name((i + 1, one), (k + 1, other))),
         _ => Ok(()),
     }
+}
+
+/// Two columns, counted from 1, whose names are one to the API.
+fn double_name((i, one): (usize, &str), (k, other): (usize, &str)) -> Error {
+    if one == other {
+        return input(format!("columns {i} and {k} are both named {one:?}"));
+    }
+    input(format!("columns {i} and {k} are named {one:?} and {other:?}"))
+        .advise("the API does not tell upper from lower case in names")
 }
 
 /// Refuses a record of more characters than the API takes, in all or in a cell.
@@ -145,7 +151,9 @@ mod tests {
             |names: &[&str]| check_names(&names.iter().map(|&n| n.into()).collect::<Vec<_>>());
         assert!(names(&["Id", "Name"]).is_ok());
         let error = names(&["Name", "x", "NAME"]).unwrap_err().to_string();
-        assert!(error.contains("columns 1 and 3 are both named \"name\""), "{error}");
+        assert!(error.contains("columns 1 and 3 are named \"Name\" and \"NAME\""), "{error}");
+        let error = names(&["x", "A", "A"]).unwrap_err().to_string();
+        assert!(error.contains("columns 2 and 3 are both named \"A\""), "{error}");
         assert!(names(&["Id", " "]).unwrap_err().to_string().contains("column 2 has no name"));
         let many: Vec<String> = (0..=COLUMNS).map(|i| i.to_string()).collect();
         assert!(check_names(&many).is_err() && check_names(&many[1..]).is_ok());

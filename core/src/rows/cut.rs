@@ -127,6 +127,14 @@ impl Cutter {
         self
     }
 
+    /// Sends only the columns at these positions, counted from 0, in the order of the header; one
+    /// that the header lacks is an error. This tells columns apart that have one name.
+    #[must_use]
+    pub fn keep_columns(mut self, positions: impl IntoIterator<Item = usize>) -> Self {
+        self.select = Select::At(positions.into_iter().collect());
+        self
+    }
+
     /// Room for the next piece of the text, at least 64 KiB.
     pub fn space(&mut self) -> &mut [u8] {
         self.inlet.space()
@@ -509,6 +517,7 @@ enum Select {
     All,
     Only(Vec<String>),
     Except(Vec<String>),
+    At(Vec<usize>),
 }
 
 impl Select {
@@ -526,6 +535,12 @@ impl Select {
                 names.iter().map(|name| among(list, name)).collect()
             }
             Self::Except(list) => names.iter().map(|name| !among(list, name)).collect(),
+            Self::At(list) => {
+                if let Some(missing) = list.iter().find(|position| **position >= names.len()) {
+                    return Err(input(format!("the header has no column {}", missing + 1)));
+                }
+                (0..names.len()).map(|position| list.contains(&position)).collect()
+            }
         };
         if !keep.contains(&true) {
             return Err(input("no column of the header is left to send"));
@@ -678,10 +693,25 @@ mod tests {
     }
 
     #[test]
+    fn columns_can_be_chosen_by_position() {
+        let text = b"ID,Id,Name,,Status,STATUS\n1,2,\"a,b\",x,new,old\n";
+        let cut = |positions: &[usize]| {
+            cut_with(Cutter::new(MANY).keep_columns(positions.iter().copied()), text)
+        };
+        assert_eq!(cut(&[4, 1, 2]).unwrap()[0].body, "Id,Name,Status\n2,\"a,b\",new\n");
+        assert_eq!(cut(&[0]).unwrap()[0].body, "ID\n1\n");
+        assert!(cut(&[0, 6]).unwrap_err().to_string().contains("no column 7"));
+        assert!(cut(&[]).is_err());
+        // Only the names that are sent are judged.
+        assert!(cut(&[0, 1]).unwrap_err().to_string().contains("columns 1 and 2"));
+        assert!(cut(&[2, 3]).unwrap_err().to_string().contains("column 2 has no name"));
+    }
+
+    #[test]
     fn what_the_api_would_misread_is_refused_at_its_line() {
         assert_eq!(refused(""), "line 1: the input is empty: no header");
         assert_eq!(refused("\r\n\n"), "line 1: the input is empty: no header");
-        assert!(refused("A,a\n").starts_with("line 1: columns 1 and 2 are both named"));
+        assert!(refused("A,a\n").starts_with("line 1: columns 1 and 2 are named \"A\" and \"a\""));
         assert_eq!(refused("\n\nA,,B\n"), "line 3: column 2 has no name");
         assert_eq!(
             refused("A,B\n\"1\r\n\n\",2\r\r\n3\r\n"),

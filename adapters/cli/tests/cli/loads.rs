@@ -1,5 +1,6 @@
 //! Loads: every row into the right file, and the right exit code.
 
+use std::io::{BufRead, BufReader};
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
@@ -42,7 +43,8 @@ fn rows_that_succeed_get_their_ids() {
 
 #[test]
 fn the_bytes_of_the_input_are_kept() {
-    let input = "\u{feff}\r\nName, City ,\"N\"\"t\"\r\n\r\n A ,,\"x\r\n\"\"y\"\"\"\r\n😀,#N/A,\r\nlast,\"\",";
+    let input =
+        "\u{feff}\r\nName,City,\"N\"\"t\"\r\n\r\n A ,,\"x\r\n\"\"y\"\"\"\r\n😀,#N/A,\r\nlast,\"\",";
     let stage = Stage::new();
     let ran = stage.file("in.csv", input).run(&["insert", "Account", "in.csv"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -51,7 +53,7 @@ fn the_bytes_of_the_input_are_kept() {
     for (n, expected) in
         [" A ,,\"x\r\n\"\"y\"\"\"", "😀,#N/A,", "last,\"\","].into_iter().enumerate()
     {
-        let header = if n == 0 { "ID,Name, City ,\"N\"\"t\",STATUS\r\n" } else { "" };
+        let header = if n == 0 { "ID,Name,City,\"N\"\"t\",STATUS\r\n" } else { "" };
         let id = record_id(n as u64);
         assert_eq!(lines.next(), Some(&*format!("{header}{id},{expected},Item Created\r\n")));
     }
@@ -131,6 +133,8 @@ fn the_rows_of_a_failed_batch_fail() {
     let ran = stage.run(&["insert", "Account", "in.csv", "-b", "2", "--serial"]);
     assert_eq!(ran.code, Some(3), "{ran:?}");
     assert_eq!(stage.read(ERROR), format!("Name,ERROR\nr2,\"{why}\"\nr3,\"{why}\"\n"));
+    let hint = format!("1 batch was refused as a whole: {why}; mend that");
+    assert!(ran.err.contains(&hint) && !ran.err.contains("mend these rows"), "{ran:?}");
     assert_eq!(records(stage.read(SUCCESS).as_bytes()).len(), 3);
 }
 
@@ -226,6 +230,90 @@ fn a_first_column_id_takes_the_servers_id() {
 }
 
 #[test]
+fn a_success_file_is_loaded_again_without_what_was_added() {
+    let stage = Stage::new();
+    let id = "0015g00000Xb1cCAAR";
+    stage.file("in.csv", format!("ID,Status,STATUS\n{id},\"a,b\",Item Created\n{id},bad,\n"));
+    let ran = stage.run(&["update", "Lead", "in.csv"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let words = "the column STATUS, from an earlier success file, is left out\n";
+    assert!(ran.err.contains(words), "{ran:?}");
+    let sent = format!("ID,Status\n{id},\"a,b\"\n{id},bad\n");
+    assert!(stage.wire.bodies().contains(&sent), "a real field Status is kept");
+    let expected = format!("ID,Status,STATUS\n{},\"a,b\",Item Updated\n", record_id(0));
+    assert_eq!(stage.read(SUCCESS), expected);
+    assert_eq!(stage.read(ERROR), format!("ID,Status,ERROR\n{id},bad,\"{REQUIRED}\"\n"));
+}
+
+#[test]
+fn a_success_file_with_ids_twice_is_loaded_again() {
+    let stage = Stage::new();
+    let id = "0015g00000Xb1cCAAR";
+    let input = format!("ID,Name,id,STATUS\n{id},x,{id},Item Updated\n{id},bad,{id},\n");
+    stage.file("in.csv", input);
+    let ran = stage.run(&["update", "Lead", "in.csv"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(stage.wire.bodies().contains(&format!("Name,id\nx,{id}\nbad,{id}\n")));
+    let expected = format!("ID,Name,id,STATUS\n{},x,{id},Item Updated\n", record_id(0));
+    assert_eq!(stage.read(SUCCESS), expected);
+    assert_eq!(stage.read(ERROR), format!("Name,id,ERROR\nbad,{id},\"{REQUIRED}\"\n"));
+}
+
+#[test]
+fn a_delete_does_not_mind_other_columns() {
+    let id = "0015g00000Xb1cCAAR";
+    for header in ["ID,Name,Id,STATUS", "ID,Id,iD,ERROR", "ID,x,X, x "] {
+        let stage = Stage::new();
+        stage.file("in.csv", format!("{header}\n{id},b,c,d\n"));
+        let ran = stage.run(&["delete", "Lead", "in.csv"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(stage.wire.bodies().contains(&format!("ID\n{id}\n")), "{header}");
+    }
+}
+
+#[test]
+fn rows_from_a_pipe_are_kept_if_no_job_takes_them() {
+    let stage = Stage::with(Script { refuses_jobs: true, ..Script::default() });
+    std::fs::create_dir(stage.path("out")).unwrap();
+    let args = ["insert", "Nothing__c", "-", "--json", "--out-dir", "out"];
+    let ran = stage.run_with_stdin(&args, &rows(2, &[]));
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(stage.read("out/stdin.unprocessed.csv"), "Name\nr0\nr1\n");
+    assert!(ran.err.contains("out/stdin.unprocessed.csv"), "{ran:?}");
+    assert!(ran.out.contains("\"unprocessed_file\":\"out/stdin.unprocessed.csv\""), "{ran:?}");
+    stage.run_with_stdin(&args, "Name\nnext\n");
+    assert_eq!(stage.read("out/stdin.unprocessed.csv"), "Name\nr0\nr1\n", "it may be the only one");
+    assert_eq!(stage.read("out/stdin.2.unprocessed.csv"), "Name\nnext\n");
+}
+
+#[test]
+fn rows_from_a_pipe_are_kept_if_the_org_cannot_be_opened() {
+    let stage = Stage::new();
+    stage.file(".sfbulk", "not a folder");
+    let args = ["insert", "Account", "--org", "practice", "--json"];
+    let ran = stage.run_with_stdin(&args, &rows(1, &[]));
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert_eq!(stage.read("stdin.unprocessed.csv"), "Name\nr0\n");
+    assert!(ran.err.contains("1 row kept in stdin.unprocessed.csv"), "{ran:?}");
+    let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&told["unprocessed"], &told["exit_code"]), (&1.into(), &2.into()));
+}
+
+#[test]
+fn quiet_is_not_silent_about_rows() {
+    let stage = Stage::with(script(&[(1, Fate::NotProcessed)]));
+    stage.file("in.csv", rows(4, &[1]));
+    let ran = stage.run(&["insert", "Account", "in.csv", "-q", "-b", "2", "--serial"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let expected = format!(
+        "sfbulk: 1 of 4 rows failed: see {ERROR}; 2 of 4 rows not processed: see {UNPROCESSED}\n"
+    );
+    assert_eq!(ran.err, expected);
+    stage.file("in.csv", rows(2, &[]));
+    assert_eq!(stage.run(&["insert", "Account", "in.csv", "-q"]).err, "");
+}
+
+#[test]
 fn rows_come_from_a_pipe() {
     for args in [&["insert", "Account", "-"][..], &["insert", "Account"]] {
         let stage = Stage::new();
@@ -248,6 +336,10 @@ fn result_files_go_where_they_are_wanted() {
     stage.file("in.csv", rows(2, &[]));
     assert_eq!(stage.run(&named).code, Some(0));
     assert_eq!(stage.names(), ["in.csv", "ok.csv", "out"], "an old error file is no result");
+    stage.file("bad.csv", "yesterday's");
+    let ran = stage.run(&named);
+    assert!(ran.err.contains("no row failed: the earlier bad.csv was removed\n"), "{ran:?}");
+    assert!(!stage.run(&named).err.contains("was removed"));
     assert_eq!(stage.run(&["insert", "Account", "in.csv", "--out-dir", "out"]).code, Some(0));
     assert_eq!(std::fs::read_dir(stage.path("out")).unwrap().count(), 1);
 }
@@ -286,7 +378,7 @@ fn one_json_object_tells_it_all() {
     stage.file("in.csv", rows(4, &[2]));
     let ran = stage.run(&["insert", "Account", "in.csv", "--json", "-q"]);
     assert_eq!(ran.code, Some(3));
-    assert!(ran.err.is_empty(), "{ran:?}");
+    assert_eq!(ran.err, format!("sfbulk: 1 of 4 rows failed: see {ERROR}\n"));
     let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     for (member, value) in [
         ("state", "finished".into()),
@@ -329,6 +421,7 @@ fn a_refused_job_leaves_no_files() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert_eq!(stage.names(), ["in.csv"]);
     assert!(ran.err.contains("InvalidEntity: no object\\u{1b}[31m of this name"), "{ran:?}");
+    assert!(ran.err.contains("in.csv itself can be loaded again"), "{ran:?}");
     assert!(ran.out.contains("\"unprocessed\":5") && ran.out.contains("\"job_id\":null"));
 }
 
@@ -364,6 +457,7 @@ fn a_full_disk_is_no_success() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("/dev/full cannot be written: the disk is full"), "{ran:?}");
     assert!(ran.err.contains(JOB), "{ran:?}");
+    assert!(!ran.err.lines().any(|line| line.starts_with("  /dev/full")), "{ran:?}");
 }
 
 #[test]
@@ -401,4 +495,52 @@ fn ctrl_c_accounts_for_every_row() {
     assert_eq!(stage.read(UNPROCESSED), "Name\nr2\nr3\nr6\nr7\nr8\n");
     assert_eq!(records(stage.read(SUCCESS).as_bytes()).len(), 4);
     assert!(stage.wire.bodies().iter().any(|body| body.contains("Aborted")));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_second_ctrl_c_says_what_it_leaves() {
+    let stage = Stage::with(script(&[(1, Fate::After(u32::MAX))]));
+    stage.file("in.csv", rows(4, &[]));
+    let args = ["insert", "Account", "in.csv", "-b", "2", "--serial"];
+    let mut child = stage.spawn(&mut stage.command(&args));
+    while !stage.path(SUCCESS).exists() || stage.wire.count(&format!("POST /{JOB}/batch")) < 2 {
+        thread::sleep(Duration::from_millis(10));
+    }
+    let id = child.id().to_string();
+    let interrupt = || {
+        Command::new("kill").args(["-INT", &id]).status().unwrap();
+    };
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    interrupt();
+    assert!(lines.any(|line| line.contains("stopping:")));
+    interrupt();
+    let last = lines.last().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{last}");
+    assert!(last.starts_with(&format!("sfbulk: left: job {JOB} may still be open; ")), "{last}");
+    assert!(last.contains("the result files hold ") && last.contains(" of 4, "), "{last}");
+}
+
+#[cfg(unix)]
+#[test]
+fn each_line_is_written_at_once() {
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixDatagram;
+    let stage = Stage::new();
+    stage.file("in.csv", rows(4, &[1]));
+    // What is written at once to such a socket is read at once.
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    let mut command = stage.command(&["insert", "Account", "in.csv"]);
+    let status = command.stderr(OwnedFd::from(theirs)).status().unwrap();
+    assert_eq!(status.code(), Some(3));
+    drop(command);
+    ours.set_nonblocking(true).unwrap();
+    let mut buffer = [0; 1000];
+    let mut lines = 0;
+    while let Ok(length @ 1..) = ours.recv(&mut buffer) {
+        let line = String::from_utf8_lossy(&buffer[..length]);
+        assert!(line.ends_with('\n') && line.lines().count() == 1, "{line:?}");
+        lines += 1;
+    }
+    assert!(lines >= 4, "{lines}");
 }

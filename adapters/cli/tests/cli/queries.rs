@@ -111,6 +111,27 @@ fn a_query_that_fails_says_why() {
     let ran = stage.run(&["query", SOQL]);
     assert_eq!((ran.code, &*ran.out), (Some(1), ""), "{ran:?}");
     assert!(ran.err.contains("MALFORMED_QUERY") && ran.err.contains(JOB), "{ran:?}");
+    let (reason, end) = (ran.err.find("MALFORMED_QUERY"), ran.err.find("failed in"));
+    assert!(reason < end && !ran.err.contains("stdout"), "nothing was written: {ran:?}");
+}
+
+#[test]
+fn a_short_result_on_stdout_is_said_to_be_short() {
+    let script = files(&["\"Id\",\"Name\"\n\"1\",\"a\"\n"]);
+    let stage = Stage::with(Script { promised: Some(2), ..script });
+    let ran = stage.run(&["query", SOQL]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("   1 row   ("), "{ran:?}");
+    assert!(ran.err.ends_with("what was written to stdout is not the whole result\n"), "{ran:?}");
+}
+
+#[test]
+fn a_semicolon_and_a_dash_are_understood() {
+    let stage = Stage::with(files(&["\"Id\"\n\"1\"\n"]));
+    let ran = stage.run(&["query", "SELECT Id FROM Account ; ", "-O", "-"]);
+    assert_eq!((ran.code, &*ran.out), (Some(0), "\"Id\"\n\"1\"\n"), "{ran:?}");
+    assert!(stage.wire.bodies().contains(&"SELECT Id FROM Account".to_owned()));
+    assert_eq!(stage.names(), [""; 0]);
 }
 
 #[test]

@@ -53,7 +53,74 @@ fn an_empty_file() {
 
 #[test]
 fn a_double_header() {
-    refused("Name,City,NAME\na,b,c\n", "line 1: columns 1 and 3 are both named");
+    refused("Name,City,NAME\na,b,c\n", "line 1: columns 1 and 3 are named \"Name\" and \"NAME\"");
+}
+
+#[test]
+fn other_separators() {
+    let hint = |separator| format!("separated by {separator}: sfbulk reads commas");
+    refused("Name;City\nAda;London, UK\n", &hint("';'"));
+    refused("\"Name\";\"City\"\nAda;London\n", &hint("';'"));
+    refused("Name\tCity\nAda\tLondon\n", &hint("tabs"));
+}
+
+#[test]
+fn blanks_around_a_name() {
+    refused("Name, Phone\na,b\n", "column 2, \" Phone\", has blanks around its name");
+}
+
+#[test]
+fn places_that_cannot_be_written() {
+    let stage = Stage::new();
+    std::fs::create_dir(stage.path("folder")).unwrap();
+    stage.file("in.csv", "Name\nx\n");
+    for option in ["--success", "--error"] {
+        for (place, words) in [
+            ("folder", "folder: no result files can be written: this is a folder"),
+            ("new/", "this is a folder"),
+            ("no/such.csv", "no such file"),
+            ("in.csv/x.csv", "in.csv/x.csv: no result files"),
+            ("-", "needs the name of a file"),
+        ] {
+            let ran = stage.run(&["insert", "Account", "in.csv", option, place]);
+            assert_eq!(ran.code, Some(2), "{ran:?}");
+            assert!(ran.err.contains(words), "{ran:?}");
+        }
+    }
+    let named = ["--success", "ok.csv", "--error", "bad.csv", "--out-dir", "missing"];
+    let ran = stage.run(&[&["insert", "Account", "in.csv"], &named[..]].concat());
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert_eq!(stage.wire.log(), [""; 0]);
+    assert_eq!(stage.names(), ["folder", "in.csv"]);
+}
+
+#[test]
+fn a_refusal_as_json() {
+    let stage = Stage::new();
+    stage.file("in.csv", "Name\na,b\n");
+    for (args, operation, object, words) in [
+        (&["insert", "Account", "in.csv"][..], "insert", "Account", "line 2"),
+        (&["update", "Lead", "missing.csv"], "update", "Lead", "no such file"),
+        (&["query", "SELECT Id", "-O", "x.csv"], "query", "", "no FROM"),
+        (&["query", "SELECT Id FROM Lead", "-O", "."], "query", "Lead", "folder"),
+    ] {
+        let ran = stage.run(&[args, &["--json"]].concat());
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        let told: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!((&told["state"], &told["exit_code"]), (&"failed".into(), &2.into()));
+        assert_eq!((&told["operation"], &told["object"]), (&operation.into(), &object.into()));
+        assert!(told["error"].as_str().unwrap().contains(words), "{told}");
+    }
+    assert_eq!(stage.wire.log(), [""; 0]);
+}
+
+#[test]
+fn a_query_file_without_its_sign() {
+    let stage = Stage::new();
+    stage.file("q.soql", "SELECT Id FROM Account");
+    let ran = stage.run(&["query", "q.soql"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("did you mean @q.soql?"), "{ran:?}");
 }
 
 #[test]
@@ -106,6 +173,7 @@ fn names_that_cannot_be() {
     unsent(&["query", "SELECT Id"], "no FROM");
     unsent(&["query", "SELECT Id FROM Account", "--json"], "--output");
     unsent(&["query", "SELECT Id FROM Account", "-O", "."], "folder");
+    unsent(&["query", "SELECT Id FROM Account", "-O", "-", "--json"], "--json needs a FILE");
 }
 
 #[test]
@@ -153,4 +221,20 @@ fn an_input_that_breaks_off_in_a_pipe() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("stdin: line 2"), "{output:?}");
     assert_eq!(stage.wire.log(), [""; 0]);
+}
+
+#[test]
+fn the_help_tells_the_defaults_and_the_files() {
+    let stage = Stage::new();
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let help = words(&stage.run(&["insert", "--help"]).out);
+    for told in [
+        "[default: 66.0]",
+        "[default: 4]",
+        "without a byte order mark",
+        "the columns of FILE, ERROR (the reason)",
+        "An empty cell leaves a field alone; #N/A clears it.",
+    ] {
+        assert!(help.contains(told), "{told}: {help}");
+    }
 }
