@@ -163,7 +163,7 @@ fn from_json(text: &str) -> Result<Document, String> {
         Ok(Document::Error(error_of(&tree)))
     } else if has("batchInfo") || tree.as_object().is_some_and(serde_json::Map::is_empty) {
         serde_json::from_str(text).map(|list: BatchInfoList| Document::BatchInfoList(list.batches))
-    } else if has("jobId") {
+    } else if has("jobId") || is_batch_id(&tree["id"]) {
         serde_json::from_str(text).map(Document::BatchInfo)
     } else if has("operation") || has("state") {
         serde_json::from_str(text).map(|job| Document::JobInfo(Box::new(job)))
@@ -171,6 +171,11 @@ fn from_json(text: &str) -> Result<Document, String> {
         return Err("the answer is JSON of another kind".into());
     };
     document.map_err(|e| format!("bad JSON document: {e}"))
+}
+
+/// Batch ids, and nothing else, begin so.
+fn is_batch_id(id: &Value) -> bool {
+    id.as_str().is_some_and(|id| id.starts_with("751"))
 }
 
 /// An error by any of the names its parts have on this host: the Bulk API's, REST's, OAuth's,

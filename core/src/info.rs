@@ -296,7 +296,8 @@ pub struct BatchInfo {
     /// The batch's id.
     pub id: BatchId,
     /// The job it belongs to.
-    pub job_id: JobId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<JobId>,
     /// Its state.
     pub state: BatchState,
     /// Why it failed: `InvalidBatch : Field name not found : X`.

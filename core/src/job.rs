@@ -123,6 +123,10 @@ impl Job {
         if let Some(result) = self.over() {
             return Step::Done(result);
         }
+        // The end may have had something to say first.
+        if let Some(step) = self.news.pop_front() {
+            return step;
+        }
         let mut wait: Option<(Time, Reason)> = None;
         for errand in errands(&self.ledger, self.spec.bounds.parallel) {
             if self.is_under_way(errand) || self.pace.is_probing() {
@@ -379,10 +383,13 @@ impl Job {
         if !over {
             return None;
         }
-        // Only when cut off can a job be open here: it could not be closed.
-        while let Some(job) = self.ledger.open_job() {
+        // Only when cut off can a job be open here: it could not be closed, and is named first.
+        if let Some(job) = self.ledger.open_job() {
+            let id = self.ledger.jobs[job].id;
             self.ledger.jobs[job].given_up = true;
-            self.summary.left_open.push(self.ledger.jobs[job].id);
+            self.summary.left_open.push(id);
+            self.note(Note::LeftOpen { job: id, why: "nothing can be asked any more".into() });
+            return None;
         }
         Some(match &self.ledger.stopped {
             Some(error) => Err(error.clone()),

@@ -54,6 +54,7 @@ fn literal_end(text: &str) -> usize {
 /// The object in the FROM clause of the query itself, not of a sub-query.
 pub(crate) fn root_object(soql: &str) -> Option<&str> {
     let mut tokens = tokens(soql);
+    tokens.next().filter(|token| token.eq_ignore_ascii_case("select"))?;
     tokens.find(|token| token.eq_ignore_ascii_case("from"))?;
     tokens.next()
 }
@@ -90,6 +91,7 @@ mod tests {
             ("SELECT Id FROM Lead WHERE Id IN (SELECT LeadId FROM X)", Some("Lead")),
             (r"SELECT Id FROM Case WHERE Subject = 'it\'s from Bob'", Some("Case")),
             ("SELECT Id", None),
+            ("DELETE FROM Account", None),
             ("", None),
             ("SELECT 'from x", None),
         ] {

@@ -210,7 +210,7 @@ impl Spec {
     pub(crate) fn check(&self) -> Result<(), Error> {
         let bad = |message: String| Err(Error::new(ErrorKind::Usage, message));
         if self.operation.is_query() && self.object.is_empty() {
-            return bad("the query names no object: it has no FROM clause".into());
+            return bad("the query names no object: it has no SELECT, or no FROM clause".into());
         }
         let names = [("an object", Some(&self.object)), ("a field", self.external_id.as_ref())];
         for (what, name) in names {

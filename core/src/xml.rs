@@ -40,7 +40,8 @@ impl Open {
         let value = match self {
             Self { nil: true, .. } => Value::Null,
             Self { children, .. } if !children.is_empty() => Value::Object(children),
-            Self { text, .. } => Value::String(text),
+            // Blanks around a value are layout: nothing in these documents begins or ends with one.
+            Self { text, .. } => Value::String(text.trim().to_owned()),
         };
         (self.name, value)
     }
@@ -126,6 +127,7 @@ mod tests {
         let text = "<?xml version=\"1.0\"?><l:list\n   xmlns:l=\"urn:x\">\n <i><a>1 &lt; &#50;</a><b xsi:nil=\"true\"/></i>\n \
                     <i><a/><c><![CDATA[<&>]]></c></i></l:list>\n";
         let tree = json!({"i": [{"a": "1 < 2", "b": null}, {"a": "", "c": "<&>"}]});
+        assert_eq!(read("<a><b>\n  x y\n</b></a>"), Ok(("a".into(), json!({"b": "x y"}))));
         assert_eq!(read(text), Ok(("list".into(), tree)));
     }
 

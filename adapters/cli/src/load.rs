@@ -140,7 +140,6 @@ fn load(operation: &Operation, args: &Load) -> Result<Exit, Failure> {
         job: None,
         batches: Batches::default(),
         refused: Vec::new(),
-        trouble: None,
     };
     let result = drive(&mut job, &mut desk);
     Ok(desk.conclude(&job, result.err(), args.json))
@@ -265,19 +264,15 @@ struct Desk<'a> {
     batches: Batches,
     /// Why batches were refused as a whole, each reason once, the first few.
     refused: Vec<String>,
-    /// What went wrong where nothing could be returned.
-    trouble: Option<Error>,
 }
 
 impl Host for Desk<'_> {
     fn batch(&mut self, _ask: Ask) -> Result<Option<Batch>, Error> {
-        self.trouble.take().map_or(Ok(()), Err)?;
         self.input.unchanged()?;
         self.source.batch()
     }
 
     fn page(&mut self, page: Page) -> Result<(), Error> {
-        self.trouble.take().map_or(Ok(()), Err)?;
         match page {
             Page::Outcomes(outcomes) => self.results.add(outcomes)?,
             Page::Rows(_) => {} // a load has none
@@ -291,18 +286,19 @@ impl Host for Desk<'_> {
         self.org.login(expired)
     }
 
-    fn note(&mut self, note: Note, summary: &Summary) {
+    fn note(&mut self, note: Note, summary: &Summary) -> Result<(), Error> {
         if let Note::Created(job) = note {
             self.progress.say(format_args!("job       {job}"));
             self.job = Some(job);
             self.say_how_far();
-            self.trouble = self.results.begin(job).err();
+            self.results.begin(job)?;
         }
         if self.is_new(&note) {
             say(&mut self.progress, note);
         }
         self.batches = summary.batches;
         self.show();
+        Ok(())
     }
 }
 
@@ -357,7 +353,7 @@ impl Desk<'_> {
     fn conclude(mut self, job: &Job, failed: Option<Error>, json: bool) -> Exit {
         let summary = job.summary();
         self.progress.clear();
-        let mut error = failed.or(self.trouble.take());
+        let mut error = failed;
         if let Some(id) = summary.jobs.last() {
             let books = self.results.finish(self.total, summary);
             let books = books.and_then(|()| self.input.unchanged());

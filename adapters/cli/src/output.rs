@@ -57,9 +57,11 @@ pub(crate) fn is_device(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|data| !data.is_file() && !data.is_dir())
 }
 
-/// Where the name leads if it is a link: a link is written through, never replaced.
+/// Where the name leads if it is a link: a link is written through, never replaced. Two names of
+/// one file are the same here, also while it does not exist.
 pub(crate) fn real(path: &Path) -> PathBuf {
-    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+    let in_real_folder = || Some(fs::canonicalize(folder(path)).ok()?.join(path.file_name()?));
+    fs::canonicalize(path).ok().or_else(in_real_folder).unwrap_or_else(|| path.to_owned())
 }
 
 /// The folder a file is in.

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use sfbulk_org::{Org, Server};
+use sfbulk_org::{Config, Org, Server};
 
 use crate::exit::{Exit, Failure, in_words};
 use crate::output;
@@ -35,12 +35,17 @@ pub(crate) fn serve(port: u16) -> Result<Exit, Failure> {
 /// Opens the org of the current folder, a new one if there is none, and serves it.
 pub(crate) fn start(port: u16) -> Result<Server, Failure> {
     prepare().map_err(|error| Failure::nothing_sent(in_words(&error)).of_file(FILE))?;
-    let org =
-        Org::open(FILE).map_err(|error| Failure::nothing_sent(error.to_string()).of_file(FILE))?;
+    let org = Org::open_with(FILE, config())
+        .map_err(|error| Failure::nothing_sent(error.to_string()).of_file(FILE))?;
     sfbulk_org::serve(org, port).map_err(|error| {
         let message = format!("the practice org cannot be served: {}", in_words(&error));
         Failure::nothing_sent(message)
     })
+}
+
+/// The files of a query's result are read into memory one at a time: small ones keep it small.
+fn config() -> Config {
+    Config::new().result_rows(50_000)
 }
 
 /// Makes the folder and the file, both for their owner only: people practise with real data.

@@ -112,11 +112,12 @@ impl Host for Desk {
         self.org.login(expired)
     }
 
-    fn note(&mut self, note: Note, _summary: &Summary) {
+    fn note(&mut self, note: Note, _summary: &Summary) -> Result<(), Error> {
         if let Note::Created(job) = note {
             interrupt::leaves(job, None);
         }
         say(&mut self.progress, note);
+        Ok(())
     }
 }
 

@@ -234,6 +234,7 @@ impl<'a> Results<'a> {
         let file = file.map_err(|error| trouble(&path, &error))?;
         self.success.path = Some(path);
         self.success.begin(file);
+        self.success.flush()?; // with its header from the start, whatever happens then
         self.remove_old_errors()
     }
 

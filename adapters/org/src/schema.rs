@@ -91,6 +91,9 @@ impl Field {
     pub(crate) fn sql(&self) -> String {
         match &self.formula {
             _ if self.kind == Kind::Id => "n".to_owned(),
+            Some(formula) if matches!(self.kind, Kind::Text(_)) => {
+                format!("(({formula}) COLLATE NOCASE)")
+            }
             Some(formula) => format!("({formula})"),
             None => format!("\"{}\"", self.name),
         }

@@ -25,7 +25,7 @@ pub(crate) fn prepare(db: &Connection) -> Result<Schema, OrgError> {
     db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "NORMAL")?;
-    db.pragma_update(None, "cache_size", -64 * 1024)?;
+    db.pragma_update(None, "cache_size", -8 * 1024)?;
     db.set_prepared_statement_cache_capacity(64);
     let change = db.unchecked_transaction()?;
     change.execute_batch(jobs::TABLES)?;

@@ -80,6 +80,10 @@ pub(crate) fn read<'a>(field: &Field, text: &'a str) -> Result<Value<'a>, RowErr
         },
         Kind::Number(digits) => number(field, text, *digits),
         Kind::Date if calendar::is_date(text) => Ok(Value::Text(text)),
+        // A moment means its day, as it is written in UTC: Data Loader sends dates so.
+        Kind::Date if text.ends_with('Z') && calendar::read_instant(text).is_some() => {
+            Ok(Value::Text(text.get(..10).unwrap_or(text)))
+        }
         Kind::DateTime => match calendar::read_instant(text) {
             Some(ms) => Ok(Value::Int(ms)),
             None => Err(wrong_type(field, text)),

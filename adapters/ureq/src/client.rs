@@ -364,8 +364,9 @@ impl Host for Desk {
         (self.login)()
     }
 
-    fn note(&mut self, note: Note, summary: &Summary) {
+    fn note(&mut self, note: Note, summary: &Summary) -> Result<(), Error> {
         (self.on_note)(&note, summary);
+        Ok(())
     }
 }
 

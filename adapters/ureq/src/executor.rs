@@ -26,7 +26,9 @@ pub trait Host {
     /// A session; with what the org said of the last one, if it did not accept it.
     fn login(&mut self, expired: Option<&ErrorInfo>) -> Result<Session, Error>;
     /// Something happened that people may want to know.
-    fn note(&mut self, _note: Note, _summary: &Summary) {}
+    fn note(&mut self, _note: Note, _summary: &Summary) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 enum Event {
@@ -97,7 +99,9 @@ impl Executor {
                 Err(error) => job.login_failed(error),
             },
             Step::Settled(outcomes) => hand_over(job, host, outcomes),
-            Step::Note(note) => host.note(note, job.summary()),
+            Step::Note(note) => {
+                host.note(note, job.summary()).unwrap_or_else(|error| job.stop(error));
+            }
             Step::Wait(until) => match self.wait(until) {
                 Some(Event::Page(tag, page)) => {
                     job.progress(tag, &page);

@@ -159,6 +159,13 @@ impl Job {
         self.pace.succeeded(Errand::Files { batch });
         if let Some(sent) = self.ledger.sent(batch) {
             let before = std::mem::take(&mut sent.before);
+            // Rows of a file that is no longer there may come again under another name.
+            let gave = |file: &File| file.have.is_some_and(|have| have.rows > 0);
+            if before.iter().any(|file| gave(file) && !ids.contains(&file.id)) {
+                let message = "the result changed: a file that was read is no longer listed";
+                let error = Error::new(ErrorKind::Incomplete, message).advise("query again");
+                return self.give_up(Errand::Files { batch }, error);
+            }
             let mut files: Vec<File> = Vec::with_capacity(ids.len());
             for id in ids {
                 // A file named twice is one file.
@@ -248,9 +255,7 @@ impl Job {
     }
 
     fn ended(&mut self, job: usize, info: &JobInfo, state: JobState) -> Result<(), String> {
-        if let Some(id) = info.id {
-            same_job(id, self.ledger.jobs[job].id)?;
-        }
+        same_job(info.id, self.ledger.jobs[job].id)?;
         if info.state == Some(JobState::Open) {
             return Err("the answer says that the job is open".into());
         }
@@ -494,9 +499,12 @@ impl Job {
     }
 }
 
-/// An answer that speaks of another job is not an answer.
-fn same_job(told: JobId, asked: JobId) -> Result<(), String> {
-    if told == asked { Ok(()) } else { Err(format!("the answer is about another job, {told}")) }
+/// An answer that speaks of another job is not an answer; one that names none may be.
+fn same_job(told: Option<JobId>, asked: JobId) -> Result<(), String> {
+    match told {
+        Some(told) if told != asked => Err(format!("the answer is about another job, {told}")),
+        _ => Ok(()),
+    }
 }
 
 /// Refusals of a batch that do not say that it was not taken: the server failed on its way. (The
