@@ -58,7 +58,7 @@ pub(crate) fn read(text: &str) -> Option<(&str, i64)> {
         };
         n.checked_mul(62)?.checked_add(i64::from(digit))
     });
-    Some((&text[..3], number.unwrap_or(-1)))
+    Some((&text[..3], number.unwrap_or(i64::MAX))) // higher than any that is given out
 }
 
 /// An id with its checksum, whether it came with it or not.
@@ -120,7 +120,7 @@ mod tests {
         for bad in ["", "001", "00100000000000é", "0010000000000-1", "0010000000000011"] {
             assert_eq!(read(bad), None, "{bad}");
         }
-        assert_eq!(read("001zzzzzzzzzzzz"), Some(("001", -1)), "no record has that number");
+        assert_eq!(read("001zzzzzzzzzzzz"), Some(("001", i64::MAX)), "no record has that number");
         assert_eq!(number("001", "003000000000001"), None);
     }
 }

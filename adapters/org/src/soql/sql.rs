@@ -4,6 +4,7 @@
 //! `!=` is true); in SQL it is unknown, which selects no row either and survives `AND` and `OR`, so
 //! only `NOT` has to turn unknown into false first.
 
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 
 use super::parse::{Condition, Name, Operand, Operator, Order, Problem, Query};
@@ -245,10 +246,15 @@ impl<'o> Planner<'o> {
         self.bind(name, owned.ok_or_else(|| wrong_type(name, field))?)
     }
 
-    /// The number of a record by its id; an id of another object is one that no record has.
+    /// The number of a record by its id. An id of another object is a number that no record has,
+    /// below or above all of them as its prefix is: ranges of ids are asked for.
     fn own_number(&self, name: Name<'_>, id: &str) -> Result<i64, Problem> {
         let (prefix, n) = ids::read(id).ok_or_else(|| invalid_id(name, id))?;
-        Ok(if prefix == self.object.prefix { n } else { -1 })
+        Ok(match prefix.cmp(self.object.prefix.as_str()) {
+            Ordering::Less => -1,
+            Ordering::Equal => n,
+            Ordering::Greater => i64::MAX,
+        })
     }
 
     fn bind(&mut self, name: Name<'_>, value: Owned) -> Result<String, Problem> {
