@@ -117,15 +117,12 @@ impl Job {
     /// What to do next. Ask again after every answer, and when a `Wait`'s moment has come.
     pub fn poll(&mut self, now: Time) -> Step {
         self.settle_certain();
+        let over = self.over(); // it may have something to say first
         if let Some(step) = self.news.pop_front() {
             return step;
         }
-        if let Some(result) = self.over() {
+        if let Some(result) = over {
             return Step::Done(result);
-        }
-        // The end may have had something to say first.
-        if let Some(step) = self.news.pop_front() {
-            return step;
         }
         let mut wait: Option<(Time, Reason)> = None;
         for errand in errands(&self.ledger, self.spec.bounds.parallel) {

@@ -164,6 +164,15 @@ impl Spec {
         self
     }
 
+    /// So many uploads at a time, and results fetched at a time. What may be held in memory grows
+    /// with it, so that each upload keeps its share.
+    #[must_use]
+    pub fn parallel(mut self, parallel: usize) -> Self {
+        self.bounds.held = self.bounds.held / self.bounds.parallel.max(1) * parallel;
+        self.bounds.parallel = parallel;
+        self
+    }
+
     /// Speaks another API version, for example `64.0`.
     #[must_use]
     pub fn version(mut self, version: impl Into<String>) -> Self {
@@ -183,11 +192,6 @@ impl Spec {
     pub fn bounds(mut self, bounds: Bounds) -> Self {
         self.bounds = bounds;
         self
-    }
-
-    /// The bounds it keeps.
-    pub fn bounds_so_far(&self) -> &Bounds {
-        &self.bounds
     }
 
     /// What the job does.
@@ -261,6 +265,13 @@ mod tests {
         ] {
             assert_eq!(bad.check().unwrap_err().kind(), ErrorKind::Usage, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn each_upload_keeps_its_share_of_memory() {
+        let Bounds { parallel, held, .. } = Spec::insert("Account").parallel(16).bounds;
+        assert_eq!((parallel, held), (16, 4 * Bounds::default().held));
+        assert!(Spec::insert("Account").parallel(0).check().is_err());
     }
 
     #[test]

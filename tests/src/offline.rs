@@ -322,7 +322,7 @@ impl Offline {
 }
 
 /// Takes in an answer piece by piece, as an executor does.
-fn take_in(expect: &Expect, answer: Response<Bytes>, piece: usize) -> (Vec<Page>, Reply) {
+pub fn take_in(expect: &Expect, answer: Response<Bytes>, piece: usize) -> (Vec<Page>, Reply) {
     let (head, body) = answer.into_parts();
     let mut intake = expect.open(head);
     let mut pages = Vec::new();

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use sfbulk::rows::{Batch, Outcome};
 use sfbulk::{Error, ErrorKind, Job, Note, Page, Session, Spec, Step, Summary, Time};
+use sfbulk_tests::offline::take_in;
 
 const JOB: &str = "<jobInfo><id>750000000000001AAA</id></jobInfo>";
 
@@ -35,12 +36,7 @@ fn run(spec: Spec, mut sessions: u32, mut server: impl FnMut(&str, &str) -> Stri
             Step::Login(_) => job.login_failed(Error::new(ErrorKind::Login, "no more")),
             Step::Send(call) => {
                 let body = answer(&call.request, &mut server);
-                let (head, body) = Response::new(body).into_parts();
-                let mut intake = call.expect.open(head);
-                let mut pages: Vec<Page> =
-                    intake.push(body.as_bytes()).unwrap().into_iter().collect();
-                let (last, reply) = intake.finish();
-                pages.extend(last);
+                let (pages, reply) = take_in(&call.expect, Response::new(body.into()), usize::MAX);
                 for page in pages {
                     job.progress(call.tag, &page);
                     match page {

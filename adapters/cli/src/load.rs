@@ -9,8 +9,8 @@ use std::io::{self, IsTerminal};
 
 use sfbulk::rows::{Batch, Limits, Source};
 use sfbulk_ureq::{
-    Ask, BatchState, Batches, Bounds, CsvSource, Error, ErrorInfo, Executor, Host, Job, JobId,
-    Note, Page, Plain, Session, Spec, Summary, Transport,
+    Ask, BatchState, Batches, CsvSource, Error, ErrorInfo, Executor, Host, Job, JobId, Note, Page,
+    Plain, Session, Spec, Summary, Transport,
 };
 
 use crate::args::{Common, Load};
@@ -176,12 +176,11 @@ fn keep(failure: Failure, input: &Input, results: &mut Results<'_>, total: u64) 
 }
 
 fn spec(operation: &Operation, args: &Load) -> Spec {
-    let mut bounds = Bounds::default();
-    if let Some(parallel) = args.parallel.map(usize::from) {
-        bounds.held = bounds.held / bounds.parallel * parallel;
-        bounds.parallel = parallel;
-    }
-    let spec = common(operation.spec(&args.object).bounds(bounds), &args.common);
+    let spec = common(operation.spec(&args.object), &args.common);
+    let spec = match args.parallel {
+        Some(parallel) => spec.parallel(parallel.into()),
+        None => spec,
+    };
     if args.serial { spec.serial() } else { spec }
 }
 

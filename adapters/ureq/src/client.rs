@@ -13,7 +13,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sfbulk::rows::{Batch, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows, Source};
-use sfbulk::{Ask, Bounds, Error, ErrorInfo, ErrorKind, Job, Note, Page, Session, Spec, Summary};
+use sfbulk::{Ask, Error, ErrorInfo, ErrorKind, Job, Note, Page, Session, Spec, Summary};
 
 use crate::executor::{Executor, Host};
 use crate::source::CsvSource;
@@ -158,8 +158,7 @@ impl Load {
 
     /// So many uploads at a time, and results fetched at a time; 4 unless said.
     pub fn parallel(mut self, parallel: usize) -> Self {
-        let bounds = Bounds { parallel, ..self.spec.bounds_so_far().clone() };
-        self.spec = self.spec.bounds(bounds);
+        self.spec = self.spec.parallel(parallel);
         self
     }
 
