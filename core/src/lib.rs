@@ -89,6 +89,7 @@ mod call;
 mod document;
 mod errand;
 mod error;
+mod host;
 mod id;
 mod info;
 pub mod job;
@@ -107,6 +108,7 @@ mod xml;
 pub use call::{Call, Expect, Failure, Intake, Page, Received, Reply, Tag};
 pub use document::{Document, Format};
 pub use error::{Changed, Error, ErrorInfo, ErrorKind, Plain};
+pub use host::Host;
 pub use id::{BatchId, JobId, RecordId, ResultId};
 pub use info::{
     BatchInfo, BatchState, ConcurrencyMode, ContentType, ExceptionCode, IngestResult, JobInfo,

@@ -34,6 +34,31 @@ impl Session {
         Ok(Self { instance: check_instance(instance)?, token })
     }
 
+    /// The session that variables tell of, as other tools of the field name them:
+    /// `SF_ACCESS_TOKEN`, and `SF_ORG_INSTANCE_URL` or `SF_INSTANCE_URL`. `read` looks one up; an
+    /// empty one counts as not set.
+    ///
+    /// Fails with [`ErrorKind::Usage`] if one is missing or malformed.
+    ///
+    /// ```
+    /// let vars = [("SF_ACCESS_TOKEN", "00D!x"), ("SF_ORG_INSTANCE_URL", "https://a.example")];
+    /// let read = |name: &str| Some(vars.iter().find(|(var, _)| *var == name)?.1.to_owned());
+    /// assert_eq!(sfbulk::Session::from_vars(read)?.instance(), "https://a.example");
+    /// assert!(sfbulk::Session::from_vars(|_| None).is_err());
+    /// # Ok::<(), sfbulk::Error>(())
+    /// ```
+    pub fn from_vars(read: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let find = |names: &[&str]| {
+            let mut values = names.iter().filter_map(|name| read(name));
+            values.find(|value| !value.is_empty()).ok_or_else(|| {
+                Error::new(ErrorKind::Usage, format!("{} is not set", names[0]))
+                    .advise("set SF_ACCESS_TOKEN and SF_ORG_INSTANCE_URL")
+            })
+        };
+        let token = find(&["SF_ACCESS_TOKEN"])?;
+        Self::new(&find(&["SF_ORG_INSTANCE_URL", "SF_INSTANCE_URL"])?, token)
+    }
+
     /// The org's address, `https://host`, without a slash at the end.
     pub fn instance(&self) -> &str {
         &self.instance

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The level of each file of the core. A file imports only from files of a lower level; `error` and
 /// `id` speak of each other (an error names a job, an id that is none is an error), and a module's
 /// front page (`rows/mod.rs`, `lib.rs`) names what it holds.
-const LEVELS: [(&str, u32); 32] = [
+const LEVELS: [(&str, u32); 33] = [
     ("time", 0),
     ("print", 0),
     ("xml", 0),
@@ -36,6 +36,7 @@ const LEVELS: [(&str, u32); 32] = [
     ("ledger", 10),
     ("step", 10),
     ("errand", 11),
+    ("host", 11),
     ("pace", 12),
     ("job", 13),
     ("job/reply", 14),

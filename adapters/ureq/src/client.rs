@@ -13,9 +13,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sfbulk::rows::{Batch, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows, Source};
-use sfbulk::{Ask, Error, ErrorInfo, ErrorKind, Job, Note, Page, Session, Spec, Summary};
+use sfbulk::{Ask, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary};
 
-use crate::executor::{Executor, Host};
+use crate::executor::Executor;
 use crate::source::CsvSource;
 use crate::transport::Transport;
 
@@ -36,17 +36,9 @@ impl fmt::Debug for Client {
     }
 }
 
-/// The session of the environment: `SF_ACCESS_TOKEN` and `SF_ORG_INSTANCE_URL` (or
-/// `SF_INSTANCE_URL`). Fails with [`ErrorKind::Usage`] if one is missing or malformed.
+/// The session of the environment's variables; see [`Session::from_vars`].
 pub fn session_from_env() -> Result<Session, Error> {
-    let read = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let missing = |name: &str| {
-        Error::new(ErrorKind::Usage, format!("{name} is not set"))
-            .advise("set SF_ACCESS_TOKEN and SF_ORG_INSTANCE_URL")
-    };
-    let token = read("SF_ACCESS_TOKEN").ok_or_else(|| missing("SF_ACCESS_TOKEN"))?;
-    let instance = read("SF_ORG_INSTANCE_URL").or_else(|| read("SF_INSTANCE_URL"));
-    Session::new(&instance.ok_or_else(|| missing("SF_ORG_INSTANCE_URL"))?, token)
+    Session::from_vars(|name| std::env::var(name).ok())
 }
 
 impl Client {

@@ -4,32 +4,13 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Instant;
 
-use sfbulk::rows::{Batch, Outcome};
-use sfbulk::{
-    Ask, Call, Error, ErrorInfo, Failure, Job, Note, Page, Reason, Reply, Session, Step, Summary,
-    Tag, Time,
-};
+use sfbulk::rows::Outcome;
+use sfbulk::{Call, Error, Failure, Host, Job, Page, Reason, Reply, Step, Summary, Tag, Time};
 
 use crate::transport::Transport;
 
 /// Pages and replies that wait for the application; when it is slow, transfers pause.
 const WAITING: usize = 8;
-
-/// What an application brings to a run: where rows come from and go to, and how to log in. An
-/// error of any of these stops the run.
-pub trait Host {
-    /// The next batch of rows, beginning with row [`Ask::from`]; `None` if there are no more.
-    fn batch(&mut self, ask: Ask) -> Result<Option<Batch>, Error>;
-    /// Rows or outcomes. The outcomes of different batches come in any order; see
-    /// [`InOrder`](sfbulk::rows::InOrder).
-    fn page(&mut self, page: Page) -> Result<(), Error>;
-    /// A session; with what the org said of the last one, if it did not accept it.
-    fn login(&mut self, expired: Option<&ErrorInfo>) -> Result<Session, Error>;
-    /// Something happened that people may want to know.
-    fn note(&mut self, _note: Note, _summary: &Summary) -> Result<(), Error> {
-        Ok(())
-    }
-}
 
 enum Event {
     Page(Tag, Page),

@@ -44,7 +44,7 @@ mod source;
 mod transport;
 
 pub use client::{Client, Load, Outcomes, Records, session_from_env};
-pub use executor::{Executor, Host, Waker};
+pub use executor::{Executor, Waker};
 pub use sfbulk::*;
 pub use source::CsvSource;
 pub use transport::Transport;
