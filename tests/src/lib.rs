@@ -2,6 +2,7 @@
 //!
 //! - [`server`]: a small model of the service; [`document`]: its answers.
 //! - [`script`]: what goes wrong.
+//! - [`desk`]: an application that loads what is laid out for it and keeps what it gets.
 //! - [`offline`]: the smallest executor: performs a [`Job`](sfbulk::Job)'s steps in virtual time.
 //! - [`dialogue`]: writes down what was said, for snapshots and for comparison.
 //! - [`chance`]: repeatable chance, for seeded worlds.
@@ -10,6 +11,7 @@
 #![allow(clippy::missing_panics_doc)] // a test panics where it fails
 
 pub mod chance;
+pub mod desk;
 pub mod dialogue;
 pub mod document;
 pub mod offline;
