@@ -252,6 +252,9 @@ impl Job {
     /// [`poll`](Self::poll)s, and has the host do what is asked of the application. `None` when it
     /// did something: ask again.
     pub fn turn(&mut self, now: Time, host: &mut impl Host) -> Option<Turn> {
+        if !self.ledger.aborting && host.aborts() {
+            self.abort();
+        }
         match self.poll(now) {
             Step::Send(call) => return Some(Turn::Send(call)),
             Step::Wait(until) => return Some(Turn::Wait(until)),
