@@ -1,7 +1,7 @@
 //! What the tests of sfbulk share: a world without clocks and sockets.
 //!
 //! - [`server`]: a small model of the service; [`document`]: its answers.
-//! - [`script`]: what goes wrong.
+//! - [`script`]: what goes wrong; [`scenarios`]: situations, as data.
 //! - [`desk`]: an application that loads what is laid out for it and keeps what it gets.
 //! - [`offline`]: the smallest executor: performs a [`Job`](sfbulk::Job)'s steps in virtual time.
 //! - [`dialogue`]: writes down what was said, for snapshots and for comparison.
@@ -15,5 +15,6 @@ pub mod desk;
 pub mod dialogue;
 pub mod document;
 pub mod offline;
+pub mod scenarios;
 pub mod script;
 pub mod server;
