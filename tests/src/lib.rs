@@ -1,6 +1,7 @@
 //! What the tests of sfbulk share: a world without clocks and sockets.
 //!
-//! - [`server`]: a small model of the service; [`document`]: its answers.
+//! - [`server`]: a small model of the service; [`document`]: its answers; [`socket`]: the model on a
+//!   loopback port.
 //! - [`script`]: what goes wrong; [`scenarios`]: situations, as data.
 //! - [`desk`]: an application that loads what is laid out for it and keeps what it gets.
 //! - [`offline`]: the smallest executor: performs a [`Job`](sfbulk::Job)'s steps in virtual time.
@@ -18,3 +19,4 @@ pub mod offline;
 pub mod scenarios;
 pub mod script;
 pub mod server;
+pub mod socket;

@@ -259,7 +259,7 @@ fn ends() -> Vec<Scenario> {
         Scenario::load(
             "foreign_abort",
             "a job that somebody else aborted",
-            &["a", "b", "c"],
+            &["a", "b"],
             slow().but(Kind::List, 2, Deviation::ForeignAbort),
         ),
     ]
