@@ -47,11 +47,6 @@ pub(crate) fn control(status: StatusCode, wire: Wire, body: Bytes) -> Response<B
     typed(status, wire.media_type(), body)
 }
 
-/// Rows.
-pub(crate) fn csv(body: Bytes) -> Response<Bytes> {
-    typed(StatusCode::OK, "text/csv; charset=UTF-8", body)
-}
-
 /// Anything.
 pub(crate) fn typed(status: StatusCode, media_type: &'static str, body: Bytes) -> Response<Bytes> {
     let mut response = Response::new(body);

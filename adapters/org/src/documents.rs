@@ -16,8 +16,8 @@ use serde_json::{Map, Value};
 use crate::answer::Fault;
 use crate::calendar;
 
-const NAMESPACE: &str = "http://www.force.com/2009/06/asyncapi/dataload";
-const PROLOG: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
+pub(crate) const NAMESPACE: &str = "http://www.force.com/2009/06/asyncapi/dataload";
+pub(crate) const PROLOG: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
 
 /// The syntax of a control document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Fact {
 }
 
 /// Text as XML can hold it: most control characters have no place there, not even escaped.
-fn xml_text(text: &str) -> String {
+pub(crate) fn xml_text(text: &str) -> String {
     let allowed = |c: char| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
     let text: String = text.chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect();
     partial_escape(text.as_str()).into_owned()
@@ -231,11 +231,11 @@ fn read_xml(body: &[u8]) -> Result<Said, Fault> {
     }
 }
 
-fn name_of(tag: &quick_xml::events::BytesStart<'_>) -> String {
+pub(crate) fn name_of(tag: &quick_xml::events::BytesStart<'_>) -> String {
     tag.local_name().as_ref().to_owned()
 }
 
-fn resolve(name: &BytesRef<'_>) -> Option<char> {
+pub(crate) fn resolve(name: &BytesRef<'_>) -> Option<char> {
     if name.is_char_ref() {
         return name.resolve_char_ref().ok().flatten();
     }

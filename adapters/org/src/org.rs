@@ -12,6 +12,7 @@ use crate::answer::{self, Fault};
 use crate::config::Config;
 use crate::documents::{self, Said, Wire};
 use crate::error::OrgError;
+use crate::format::Format;
 use crate::gzip;
 use crate::ids;
 use crate::jobs::{Batch, Job, Operation, Phase};
@@ -157,7 +158,11 @@ impl Org {
             }
             Route::Request { batch, .. } => {
                 let batch = self.batch(&job, batch)?;
-                Ok(answer::csv(store::request(&self.db, batch.n)?.into()))
+                Ok(answer::typed(
+                    StatusCode::OK,
+                    job.content.media_type(),
+                    store::request(&self.db, batch.n)?.into(),
+                ))
             }
             Route::Result { batch, .. } => self.result(now, &job, batch),
             Route::File { batch, file, .. } => self.file(now, &job, batch, file),
@@ -315,7 +320,7 @@ impl Org {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Response<Bytes>, Fault> {
-        check_batch_type(headers)?;
+        check_batch_type(job.content, headers)?;
         if job.state != "Open" {
             let message = format!("Job already {}", job.state.to_ascii_lowercase());
             return Err(Fault::bad("InvalidJobState", message));
@@ -326,7 +331,7 @@ impl Org {
         if body.trim_ascii().is_empty() {
             return Err(Fault::bad("ClientInputError", "Unable to find any data to create batch"));
         }
-        if Batch::added_since(&self.db, now - DAY)? >= self.config.daily_batches {
+        if Batch::added_since(&self.db, now - DAY)? >= self.config.limits.daily_batches {
             return Err(Fault::bad("ExceededQuota", "ApiBatchItems Limit exceeded."));
         }
         let latency = i64::try_from(self.config.latency.as_millis()).unwrap_or(MOST).min(MOST);
@@ -354,7 +359,7 @@ impl Org {
             return Ok(answer::control(StatusCode::OK, job.wire(), body));
         }
         match files.first() {
-            Some(file) => Ok(answer::csv(store::file(&self.db, *file)?.into())),
+            Some(file) => self.stored(job, *file),
             None => Err(Fault::bad("InvalidBatch", "Records not processed")),
         }
     }
@@ -364,11 +369,15 @@ impl Org {
         let batch = self.done(now, job, batch)?;
         let number = ids::number(ids::RESULT, file);
         match number.filter(|_| job.operation.is_query()) {
-            Some(n) if store::files(&self.db, batch.n)?.contains(&n) => {
-                Ok(answer::csv(store::file(&self.db, n)?.into()))
-            }
+            Some(n) if store::files(&self.db, batch.n)?.contains(&n) => self.stored(job, n),
             _ => Err(Fault::bad("InvalidBatch", format!("Invalid result id: {}", brief(file)))),
         }
+    }
+
+    /// A result file, which is written in the job's format.
+    fn stored(&self, job: &Job, n: i64) -> Result<Response<Bytes>, Fault> {
+        let body = store::file(&self.db, n)?.into();
+        Ok(answer::typed(StatusCode::OK, job.content.media_type(), body))
     }
 
     /// A batch whose result can be fetched.
@@ -398,14 +407,14 @@ struct Wanted {
     object: String,
     external: Option<String>,
     serial: bool,
-    content: String,
+    content: Format,
     rule: Option<String>,
 }
 
 impl Wanted {
     fn read(said: &Said) -> Result<Self, Fault> {
         let bad = |message: String| Fault::bad("InvalidJob", message);
-        let (mut operation, mut object, mut content) = (None, None, "XML".to_owned());
+        let (mut operation, mut object, mut content) = (None, None, Format::Xml);
         let (mut external, mut rule, mut serial) = (None, None, false);
         for (name, text) in said {
             match name.as_str() {
@@ -431,13 +440,12 @@ impl Wanted {
                         }
                     };
                 }
-                "contentType" => content.clone_from(text),
+                "contentType" => content = read_content(text)?,
                 "assignmentRuleId" => rule = Some(text.clone()),
                 "fastPathEnabled" => {}
                 other => return Err(bad(format!("{} cannot be specified", capital(other)))),
             }
         }
-        check_content(&content)?;
         Ok(Self {
             operation: operation.ok_or_else(|| bad("Operation must be specified".into()))?,
             object: object.ok_or_else(|| bad("Object must be specified".into()))?,
@@ -449,15 +457,17 @@ impl Wanted {
     }
 }
 
-/// The org reads CSV; the service's other content types are known, but refused.
-fn check_content(content: &str) -> Result<(), Fault> {
-    match content {
-        "CSV" => Ok(()),
-        "XML" | "JSON" | "ZIP_CSV" | "ZIP_XML" | "ZIP_JSON" => Err(Fault::bad(
+/// The content type of a job. The service's ZIP types are known, but refused.
+fn read_content(text: &str) -> Result<Format, Fault> {
+    match (Format::read(text), text) {
+        (Some(format), _) => Ok(format),
+        (None, "ZIP_CSV" | "ZIP_XML" | "ZIP_JSON") => Err(Fault::bad(
             "FeatureNotEnabled",
-            format!("The practice org reads CSV; a job of contentType {content} needs a real org"),
+            format!(
+                "The practice org reads no archives; a job of contentType {text} needs a real org"
+            ),
         )),
-        _ => Err(Fault::bad("InvalidJob", format!("Unsupported contentType: {}", brief(content)))),
+        _ => Err(Fault::bad("InvalidJob", format!("Unsupported contentType: {}", brief(text)))),
     }
 }
 
@@ -496,16 +506,16 @@ fn document_wire(headers: &HeaderMap) -> Result<Wire, Fault> {
     }
 }
 
-/// The batches of a CSV job are `text/csv` in UTF-8.
-fn check_batch_type(headers: &HeaderMap) -> Result<(), Fault> {
+/// A batch comes as the media type of its job, in UTF-8; the SOQL of a query too.
+fn check_batch_type(format: Format, headers: &HeaderMap) -> Result<(), Fault> {
     let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let charset = text.split(';').skip(1).find_map(|part| {
         let (name, value) = part.split_once('=')?;
         name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
     });
     let utf8 = charset.is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
-    match media_type(headers).as_deref() {
-        Some("text/csv") if utf8 => Ok(()),
+    match media_type(headers) {
+        Some(sent) if utf8 && format.takes(&sent) => Ok(()),
         _ => Err(unsupported(headers)),
     }
 }

@@ -6,17 +6,13 @@
 use rusqlite::Connection;
 
 use crate::config::Config;
-use crate::csv;
 use crate::jobs::{Batch, Job, Operation};
 use crate::org::Org;
+use crate::rows::{Rows, Shape};
 use crate::schema::Object;
 use crate::soql::{self, Plan, Problem};
 use crate::store;
-use crate::value;
 use crate::work::{Failure, finish};
-
-/// The whole body of a result without rows.
-const NOTHING: &[u8] = b"Records not found for this query";
 
 pub(crate) fn run(org: &Org, job: &Job, batch: &Batch) -> Result<(), Failure> {
     let body = store::request(&org.db, batch.n)?;
@@ -24,7 +20,7 @@ pub(crate) fn run(org: &Org, job: &Job, batch: &Batch) -> Result<(), Failure> {
     let (object, plan) = understand(org, job, &text)
         .map_err(|message| Failure::batch(format!("Failed to process query: {message}")))?;
     let change = org.db.unchecked_transaction()?;
-    let rows = write_files(&change, &org.config, batch, object, &plan)?;
+    let rows = write_files(&change, &org.config, job, batch, object, &plan)?;
     finish(&change, batch, rows, 0)?;
     Ok(change.commit()?)
 }
@@ -60,45 +56,35 @@ fn understand<'o>(org: &'o Org, job: &Job, text: &str) -> Result<(&'o Object, Pl
 
 /// Runs a plan into files and counts the rows.
 fn write_files(
-    db: &Connection,
+    change: &Connection,
     config: &Config,
+    job: &Job,
     batch: &Batch,
     object: &Object,
     plan: &Plan<'_>,
-) -> rusqlite::Result<i64> {
-    let mut statement = db.prepare(&plan.sql)?;
+) -> Result<i64, Failure> {
+    let mut statement = change.prepare(&plan.sql)?;
     for (at, parameter) in (1..).zip(&plan.parameters) {
         statement.raw_bind_parameter(at, parameter.value())?;
     }
-    let header = header(plan);
-    let mut file = header.clone();
-    let (mut count, mut in_file) = (0, 0);
+    let shape = Shape::of(plan, object);
+    let new = || Rows::new(job.content, &shape, &job.version);
+    let (mut file, mut full, mut count) = (new(), 0, 0);
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next()? {
-        if in_file >= config.result_rows || file.len() >= config.result_bytes {
-            store::add_file(db, batch.n, &file)?;
-            header.clone_into(&mut file);
-            in_file = 0;
+        let (in_file, bytes) = file.size();
+        let large = bytes >= config.limits.result_bytes;
+        if large || in_file >= config.result_rows {
+            full += u64::from(large);
+            if full >= config.limits.result_files {
+                let message = "InternalServerError : Retried more than thirty times";
+                return Err(Failure::Batch(message.into()));
+            }
+            store::add_file(change, batch.n, &std::mem::replace(&mut file, new()).end())?;
         }
-        for (at, field) in plan.fields.iter().enumerate() {
-            value::write_cell(&mut file, field, &object.prefix, row.get_ref(at)?);
-            file.push(if at + 1 == plan.fields.len() { b'\n' } else { b',' });
-        }
+        file.push(row)?;
         count += 1;
-        in_file += 1;
     }
-    store::add_file(db, batch.n, if count == 0 { NOTHING } else { &file })?;
+    store::add_file(change, batch.n, &file.end())?;
     Ok(count)
-}
-
-/// The names of the fields as the schema spells them.
-fn header(plan: &Plan<'_>) -> Vec<u8> {
-    let mut line = Vec::new();
-    for field in &plan.fields {
-        csv::quote(&mut line, field.name.as_bytes());
-        line.push(b',');
-    }
-    line.pop();
-    line.push(b'\n');
-    line
 }
