@@ -14,9 +14,16 @@ use crate::outcomes::Outcomes;
 use crate::schema::{self, Object};
 use crate::store;
 use crate::table::Table;
+use crate::trouble::Fate;
+use crate::value::RowError;
 use crate::work::{Failure, finish};
 
-pub(crate) fn run(org: &mut Org, job: &Job, batch: &Batch) -> Result<(), Failure> {
+pub(crate) fn run(
+    org: &mut Org,
+    job: &Job,
+    batch: &Batch,
+    fate: Option<&Fate>,
+) -> Result<(), Failure> {
     let body = store::request(&org.db, batch.n)?;
     let text = String::from_utf8_lossy(&body);
     let limits = org.config.limits;
@@ -31,9 +38,12 @@ pub(crate) fn run(org: &mut Org, job: &Job, batch: &Batch) -> Result<(), Failure
     let mut result = Outcomes::new(job.content);
     let (mut processed, mut failed) = (0, 0);
     let mut spare = Vec::new();
-    for at in 0..table.len() {
+    let half = fate == Some(&Fate::HalfFails);
+    for at in 0..if half { table.len() / 2 } else { table.len() } {
         processed += 1;
-        match loader.row(table.row(at, &mut spare)) {
+        let locked = fate == Some(&Fate::Locks) && at % 2 == 0;
+        let row = if locked { Err(lock()) } else { loader.row(table.row(at, &mut spare)) };
+        match row {
             Ok((n, created)) => result.success(&ids::long(&object.prefix, n), created),
             Err(Stop::Refused(error)) => {
                 failed += 1;
@@ -45,8 +55,15 @@ pub(crate) fn run(org: &mut Org, job: &Job, batch: &Batch) -> Result<(), Failure
     store::set_next_number(&change, object, loader.next_number())?;
     drop(loader);
     store::add_file(&change, batch.n, &result.end())?;
-    finish(&change, batch, processed, failed)?;
+    let problem = half.then_some("InternalServerError : A fault of the practice org");
+    finish(&change, batch, (processed, failed), problem)?;
     Ok(change.commit()?)
+}
+
+/// Another transaction has the record, by a fault.
+fn lock() -> Stop {
+    let message = "unable to obtain exclusive access to this record";
+    RowError::new("UNABLE_TO_LOCK_ROW", message).into()
 }
 
 /// Which field each column is. A custom field is made when a file first has it, but not by a file

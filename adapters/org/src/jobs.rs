@@ -328,8 +328,7 @@ impl Batch {
     pub(crate) fn complete(
         &self,
         db: &Connection,
-        processed: i64,
-        failed: i64,
+        (processed, failed): (i64, i64),
     ) -> rusqlite::Result<()> {
         db.prepare_cached(
             "UPDATE _batch SET state = 'Completed', processed = ?, failed = ? WHERE n = ?",
@@ -338,11 +337,19 @@ impl Batch {
         .map(drop)
     }
 
-    pub(crate) fn fail(&self, db: &Connection, message: &str) -> rusqlite::Result<()> {
+    /// Ends a batch badly, after so many of its records were processed.
+    pub(crate) fn fail(
+        &self,
+        db: &Connection,
+        message: &str,
+        (processed, failed): (i64, i64),
+    ) -> rusqlite::Result<()> {
         let message: String = message.chars().take(MESSAGE).collect();
-        db.prepare_cached("UPDATE _batch SET state = 'Failed', message = ? WHERE n = ?")?
-            .execute(params![message, self.n])
-            .map(drop)
+        db.prepare_cached(
+            "UPDATE _batch SET state = 'Failed', message = ?, processed = ?, failed = ? WHERE n = ?",
+        )?
+        .execute(params![message, processed, failed, self.n])
+        .map(drop)
     }
 
     /// Milliseconds of work up to now.

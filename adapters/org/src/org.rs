@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use rusqlite::Connection;
 use sfbulk::Time;
 
-use crate::answer::{self, Fault};
+use crate::answer::{self, Refusal};
 use crate::config::Config;
 use crate::documents::{self, Said, Wire};
 use crate::error::OrgError;
@@ -18,6 +18,7 @@ use crate::ids;
 use crate::jobs::{Batch, Job, Operation, Phase};
 use crate::route::{self, Route};
 use crate::schema::{self, Schema};
+use crate::trouble::Troubles;
 use crate::{store, work};
 
 const DAY: i64 = 86_400_000;
@@ -30,20 +31,21 @@ pub struct Org {
     pub(crate) db: Connection,
     pub(crate) schema: Schema,
     pub(crate) config: Config,
-    clock: Clock,
+    pub(crate) clock: Clock,
+    pub(crate) troubles: Troubles,
     session: String,
     sessions: u64,
 }
 
 /// The org's time in milliseconds since 1970: the caller's, set off, and never going back.
 #[derive(Debug)]
-struct Clock {
+pub(crate) struct Clock {
     origin: i64,
     last: i64,
 }
 
 impl Clock {
-    fn at(&mut self, now: Time) -> i64 {
+    pub(crate) fn at(&mut self, now: Time) -> i64 {
         let elapsed = i64::try_from(now.elapsed().as_millis()).unwrap_or(i64::MAX);
         self.last = self.last.max(self.origin.saturating_add(elapsed).min(MOST));
         self.last
@@ -82,7 +84,7 @@ impl Org {
         let origin = store::clock(&db)?.unwrap_or(epoch);
         let session = config.session.clone();
         let clock = Clock { origin, last: origin };
-        Ok(Self { db, schema, config, clock, session, sessions: 1 })
+        Ok(Self { db, schema, config, clock, troubles: Troubles::default(), session, sessions: 1 })
     }
 
     /// The session id clients must send in `X-SFDC-Session`.
@@ -102,17 +104,28 @@ impl Org {
     /// get the same answers, byte for byte, from any org that began the same; a moment before an
     /// earlier one counts as that.
     pub fn handle(&mut self, now: Time, request: Request<Bytes>) -> Response<Bytes> {
-        let now = self.clock.at(now);
+        let now = self.arrive(now);
+        let packed = gzip::wanted(request.headers());
+        let response = self.respond(now, request);
+        if packed { gzip::pack(response) } else { response }
+    }
+
+    /// The answer to a request at a moment of the org's clock, unpacked.
+    pub(crate) fn respond(&mut self, now: i64, request: Request<Bytes>) -> Response<Bytes> {
         let (head, body) = request.into_parts();
         let Some(parts) = route::parts(head.uri.path()) else {
             let body =
                 r#"[{"message":"The requested resource does not exist","errorCode":"NOT_FOUND"}]"#;
             return answer::typed(StatusCode::NOT_FOUND, "application/json", body.into());
         };
-        let response = self
-            .answer(now, &head, &parts, body)
-            .unwrap_or_else(|fault| fault.response(self.wire_of_fault(&head.headers, &parts)));
-        if gzip::wanted(&head.headers) { gzip::pack(response) } else { response }
+        self.answer(now, &head, &parts, body)
+            .unwrap_or_else(|refusal| refusal.response(self.wire_of_refusal(&head.headers, &parts)))
+    }
+
+    /// Refuses a bulk request without looking at it.
+    pub(crate) fn refuse(&self, request: &Request<Bytes>, refusal: &Refusal) -> Response<Bytes> {
+        let parts = route::parts(request.uri().path()).unwrap_or_default();
+        refusal.response(self.wire_of_refusal(request.headers(), &parts))
     }
 
     fn answer(
@@ -121,7 +134,7 @@ impl Org {
         head: &http::request::Parts,
         parts: &[&str],
         body: Bytes,
-    ) -> Result<Response<Bytes>, Fault> {
+    ) -> Result<Response<Bytes>, Refusal> {
         let body = gzip::unpack(&head.headers, body, self.config.max_body)?;
         self.check_session(&head.headers)?;
         let (version, parts) = parts.split_first().unwrap_or((&"", &[]));
@@ -135,7 +148,7 @@ impl Org {
         if job.version != version {
             let message =
                 format!("The job was created with version {}, not {version}", job.version);
-            return Err(Fault::bad("InvalidVersion", message));
+            return Err(Refusal::bad("InvalidVersion", message));
         }
         match route {
             Route::CreateJob | Route::Job { .. } => {
@@ -145,7 +158,8 @@ impl Org {
             Route::AddBatch { .. } => self.add(now, job, &head.headers, &body),
             Route::Batches { .. } => {
                 let batches = Batch::all(&self.db, job.n)?;
-                let facts: Vec<_> = batches.iter().map(|batch| batch.facts(now)).collect();
+                let mut facts = batches.iter().map(|batch| batch.facts(now)).collect();
+                self.troubles.distort(&mut facts);
                 Ok(answer::control(
                     StatusCode::OK,
                     job.wire(),
@@ -170,7 +184,7 @@ impl Org {
     }
 
     /// Which syntax a refusal has: the job's where the path names one, else the request's.
-    fn wire_of_fault(&self, headers: &HeaderMap, parts: &[&str]) -> Wire {
+    fn wire_of_refusal(&self, headers: &HeaderMap, parts: &[&str]) -> Wire {
         let job = parts.get(2).and_then(|id| self.job(id).ok());
         match job {
             Some(job) => job.wire(),
@@ -179,24 +193,25 @@ impl Org {
         }
     }
 
-    fn check_session(&self, headers: &HeaderMap) -> Result<(), Fault> {
+    fn check_session(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         match headers.get("x-sfdc-session") {
             Some(sent) if sent.as_bytes() == self.session.as_bytes() => Ok(()),
-            Some(_) => Err(Fault::bad("InvalidSessionId", "Invalid session id")),
-            None => Err(Fault::bad("InvalidSessionId", "Unable to find session id")),
+            Some(_) => Err(Refusal::bad("InvalidSessionId", "Invalid session id")),
+            None => Err(Refusal::bad("InvalidSessionId", "Unable to find session id")),
         }
     }
 
-    fn job(&self, id: &str) -> Result<Job, Fault> {
+    pub(crate) fn job(&self, id: &str) -> Result<Job, Refusal> {
         let found =
             ids::number(ids::JOB, id).map(|n| Job::find(&self.db, n)).transpose()?.flatten();
-        found.ok_or_else(|| Fault::bad("InvalidJob", format!("Invalid job id: {}", brief(id))))
+        found.ok_or_else(|| Refusal::bad("InvalidJob", format!("Invalid job id: {}", brief(id))))
     }
 
-    fn batch(&self, job: &Job, id: &str) -> Result<Batch, Fault> {
+    fn batch(&self, job: &Job, id: &str) -> Result<Batch, Refusal> {
         let number = ids::number(ids::BATCH, id);
         let found = number.map(|n| Batch::find(&self.db, job.n, n)).transpose()?.flatten();
-        found.ok_or_else(|| Fault::bad("InvalidBatch", format!("Invalid batch id: {}", brief(id))))
+        found
+            .ok_or_else(|| Refusal::bad("InvalidBatch", format!("Invalid batch id: {}", brief(id))))
     }
 
     fn job_info(
@@ -205,7 +220,7 @@ impl Org {
         job: &Job,
         wire: Wire,
         status: StatusCode,
-    ) -> Result<Response<Bytes>, Fault> {
+    ) -> Result<Response<Bytes>, Refusal> {
         let facts = job.facts(&self.db, now)?;
         Ok(answer::control(status, wire, documents::document(wire, "jobInfo", &facts)))
     }
@@ -216,7 +231,7 @@ impl Org {
         version: &str,
         headers: &HeaderMap,
         body: &[u8],
-    ) -> Result<Response<Bytes>, Fault> {
+    ) -> Result<Response<Bytes>, Refusal> {
         let wire = document_wire(headers)?;
         let wanted = Wanted::read(&read_document(wire, body)?)?;
         let object = self.object(&wanted.object)?;
@@ -240,12 +255,12 @@ impl Org {
     }
 
     /// The object a job names, as the schema spells it; a custom one is made on first use.
-    fn object(&mut self, name: &str) -> Result<String, Fault> {
+    fn object(&mut self, name: &str) -> Result<String, Refusal> {
         if let Some(object) = self.schema.object(name) {
             return Ok(object.name.clone());
         }
         let unknown =
-            || Fault::bad("InvalidJob", format!("Unable to find object: {}", brief(name)));
+            || Refusal::bad("InvalidJob", format!("Unable to find object: {}", brief(name)));
         if !schema::is_custom_name(name) {
             return Err(unknown());
         }
@@ -254,8 +269,8 @@ impl Org {
 
     /// The key of an upsert, as the schema spells it; a custom one is made, and indexed, on first
     /// use.
-    fn external(&mut self, wanted: &Wanted, object: &str) -> Result<Option<String>, Fault> {
-        let bad = |message| Err(Fault::bad("InvalidJob", message));
+    fn external(&mut self, wanted: &Wanted, object: &str) -> Result<Option<String>, Refusal> {
+        let bad = |message| Err(Refusal::bad("InvalidJob", message));
         let name = match (&wanted.external, wanted.operation) {
             (None, Operation::Upsert) => {
                 return bad(format!(
@@ -288,10 +303,10 @@ impl Org {
         mut job: Job,
         headers: &HeaderMap,
         body: &[u8],
-    ) -> Result<Response<Bytes>, Fault> {
+    ) -> Result<Response<Bytes>, Refusal> {
         let wire = document_wire(headers)?;
         let wanted = wanted_state(&job, &read_document(wire, body)?)?;
-        let refused = |message: String| Err(Fault::bad("InvalidJobState", message));
+        let refused = |message: String| Err(Refusal::bad("InvalidJobState", message));
         let was = job.state.to_ascii_lowercase();
         match (wanted.as_str(), job.state.as_str()) {
             ("Closed", "Open") | ("Aborted", "Open" | "Closed") => {}
@@ -319,20 +334,26 @@ impl Org {
         mut job: Job,
         headers: &HeaderMap,
         body: &[u8],
-    ) -> Result<Response<Bytes>, Fault> {
+    ) -> Result<Response<Bytes>, Refusal> {
         check_batch_type(job.content, headers)?;
         if job.state != "Open" {
             let message = format!("Job already {}", job.state.to_ascii_lowercase());
-            return Err(Fault::bad("InvalidJobState", message));
+            return Err(Refusal::bad("InvalidJobState", message));
         }
         if now - job.created > DAY {
-            return Err(Fault::bad("InvalidJobState", "Job has been open for more than 24 hours"));
+            return Err(Refusal::bad(
+                "InvalidJobState",
+                "Job has been open for more than 24 hours",
+            ));
         }
         if body.trim_ascii().is_empty() {
-            return Err(Fault::bad("ClientInputError", "Unable to find any data to create batch"));
+            return Err(Refusal::bad(
+                "ClientInputError",
+                "Unable to find any data to create batch",
+            ));
         }
         if Batch::added_since(&self.db, now - DAY)? >= self.config.limits.daily_batches {
-            return Err(Fault::bad("ExceededQuota", "ApiBatchItems Limit exceeded."));
+            return Err(answer::quota());
         }
         let latency = i64::try_from(self.config.latency.as_millis()).unwrap_or(MOST).min(MOST);
         let change = self.db.unchecked_transaction()?;
@@ -340,6 +361,7 @@ impl Org {
         job.touch(&change, now)?;
         store::set_clock(&change, now)?;
         change.commit()?;
+        self.troubles.seal(batch.n);
         // Even without latency the answer is `Queued`: nothing is looked at before the next request.
         let mut response = batch_info(now.min(batch.ends - 1), &job, &batch, StatusCode::CREATED);
         let path = format!("/services/async/{}/job/{}/batch/{}", job.version, job.id(), batch.id());
@@ -350,7 +372,7 @@ impl Org {
     }
 
     /// The result of a batch: outcomes for records, a list of files for a query.
-    fn result(&self, now: i64, job: &Job, batch: &str) -> Result<Response<Bytes>, Fault> {
+    fn result(&self, now: i64, job: &Job, batch: &str) -> Result<Response<Bytes>, Refusal> {
         let batch = self.done(now, job, batch)?;
         let files = store::files(&self.db, batch.n)?;
         if job.operation.is_query() {
@@ -360,37 +382,43 @@ impl Org {
         }
         match files.first() {
             Some(file) => self.stored(job, *file),
-            None => Err(Fault::bad("InvalidBatch", "Records not processed")),
+            None => Err(Refusal::bad("InvalidBatch", "Records not processed")),
         }
     }
 
     /// One file of a query's result.
-    fn file(&self, now: i64, job: &Job, batch: &str, file: &str) -> Result<Response<Bytes>, Fault> {
+    fn file(
+        &self,
+        now: i64,
+        job: &Job,
+        batch: &str,
+        file: &str,
+    ) -> Result<Response<Bytes>, Refusal> {
         let batch = self.done(now, job, batch)?;
         let number = ids::number(ids::RESULT, file);
         match number.filter(|_| job.operation.is_query()) {
             Some(n) if store::files(&self.db, batch.n)?.contains(&n) => self.stored(job, n),
-            _ => Err(Fault::bad("InvalidBatch", format!("Invalid result id: {}", brief(file)))),
+            _ => Err(Refusal::bad("InvalidBatch", format!("Invalid result id: {}", brief(file)))),
         }
     }
 
     /// A result file, which is written in the job's format.
-    fn stored(&self, job: &Job, n: i64) -> Result<Response<Bytes>, Fault> {
+    fn stored(&self, job: &Job, n: i64) -> Result<Response<Bytes>, Refusal> {
         let body = store::file(&self.db, n)?.into();
         Ok(answer::typed(StatusCode::OK, job.content.media_type(), body))
     }
 
     /// A batch whose result can be fetched.
-    fn done(&self, now: i64, job: &Job, batch: &str) -> Result<Batch, Fault> {
+    fn done(&self, now: i64, job: &Job, batch: &str) -> Result<Batch, Refusal> {
         let batch = self.batch(job, batch)?;
         match batch.phase(now) {
             Phase::Completed => Ok(batch),
             Phase::Failed if batch.processed > 0 => Ok(batch),
             Phase::Queued | Phase::InProgress => {
-                Err(Fault::bad("InvalidBatch", "Batch not completed"))
+                Err(Refusal::bad("InvalidBatch", "Batch not completed"))
             }
             Phase::Failed | Phase::NotProcessed => {
-                Err(Fault::bad("InvalidBatch", "Records not processed"))
+                Err(Refusal::bad("InvalidBatch", "Records not processed"))
             }
         }
     }
@@ -412,8 +440,8 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn read(said: &Said) -> Result<Self, Fault> {
-        let bad = |message: String| Fault::bad("InvalidJob", message);
+    fn read(said: &Said) -> Result<Self, Refusal> {
+        let bad = |message: String| Refusal::bad("InvalidJob", message);
         let (mut operation, mut object, mut content) = (None, None, Format::Xml);
         let (mut external, mut rule, mut serial) = (None, None, false);
         for (name, text) in said {
@@ -458,47 +486,47 @@ impl Wanted {
 }
 
 /// The content type of a job. The service's ZIP types are known, but refused.
-fn read_content(text: &str) -> Result<Format, Fault> {
+fn read_content(text: &str) -> Result<Format, Refusal> {
     match (Format::read(text), text) {
         (Some(format), _) => Ok(format),
-        (None, "ZIP_CSV" | "ZIP_XML" | "ZIP_JSON") => Err(Fault::bad(
+        (None, "ZIP_CSV" | "ZIP_XML" | "ZIP_JSON") => Err(Refusal::bad(
             "FeatureNotEnabled",
             format!(
                 "The practice org reads no archives; a job of contentType {text} needs a real org"
             ),
         )),
-        _ => Err(Fault::bad("InvalidJob", format!("Unsupported contentType: {}", brief(text)))),
+        _ => Err(Refusal::bad("InvalidJob", format!("Unsupported contentType: {}", brief(text)))),
     }
 }
 
 /// The `state` of an update document, the only thing besides the id that it may hold.
-fn wanted_state(job: &Job, said: &Said) -> Result<String, Fault> {
+fn wanted_state(job: &Job, said: &Said) -> Result<String, Refusal> {
     let mut state = None;
     for (name, text) in said {
         match name.as_str() {
             "state" => state = Some(text.clone()),
             "id" if ids::number(ids::JOB, text) == Some(job.n) => {}
             other => {
-                return Err(Fault::bad(
+                return Err(Refusal::bad(
                     "InvalidJob",
                     format!("{} cannot be specified", capital(other)),
                 ));
             }
         }
     }
-    state.ok_or_else(|| Fault::bad("InvalidJob", "State must be specified"))
+    state.ok_or_else(|| Refusal::bad("InvalidJob", "State must be specified"))
 }
 
-fn read_document(wire: Wire, body: &[u8]) -> Result<Said, Fault> {
+fn read_document(wire: Wire, body: &[u8]) -> Result<Said, Refusal> {
     if body.len() > DOCUMENT {
-        return Err(Fault::bad("InvalidJob", "Unable to parse Job"));
+        return Err(Refusal::bad("InvalidJob", "Unable to parse Job"));
     }
     documents::read(wire, body)
 }
 
 /// The syntax of a job document by its header. XML is also read under the type of records, as one
 /// of the vendor's own examples sends it.
-fn document_wire(headers: &HeaderMap) -> Result<Wire, Fault> {
+fn document_wire(headers: &HeaderMap) -> Result<Wire, Refusal> {
     match media_type(headers).as_deref() {
         Some("application/json") => Ok(Wire::Json),
         None | Some("application/xml" | "text/xml" | "text/csv") => Ok(Wire::Xml),
@@ -507,7 +535,7 @@ fn document_wire(headers: &HeaderMap) -> Result<Wire, Fault> {
 }
 
 /// A batch comes as the media type of its job, in UTF-8; the SOQL of a query too.
-fn check_batch_type(format: Format, headers: &HeaderMap) -> Result<(), Fault> {
+fn check_batch_type(format: Format, headers: &HeaderMap) -> Result<(), Refusal> {
     let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let charset = text.split(';').skip(1).find_map(|part| {
         let (name, value) = part.split_once('=')?;
@@ -520,11 +548,11 @@ fn check_batch_type(format: Format, headers: &HeaderMap) -> Result<(), Fault> {
     }
 }
 
-fn unsupported(headers: &HeaderMap) -> Fault {
+fn unsupported(headers: &HeaderMap) -> Refusal {
     let sent = headers
         .get(CONTENT_TYPE)
         .map_or("null".into(), |value| String::from_utf8_lossy(value.as_bytes()));
-    Fault::bad("UnsupportedContentType", format!("Unsupported content type: {}", brief(&sent)))
+    Refusal::bad("UnsupportedContentType", format!("Unsupported content type: {}", brief(&sent)))
 }
 
 /// The media type of a body, lower case and without parameters.

@@ -21,7 +21,7 @@ pub(crate) fn run(org: &Org, job: &Job, batch: &Batch) -> Result<(), Failure> {
         .map_err(|message| Failure::batch(format!("Failed to process query: {message}")))?;
     let change = org.db.unchecked_transaction()?;
     let rows = write_files(&change, &org.config, job, batch, object, &plan)?;
-    finish(&change, batch, rows, 0)?;
+    finish(&change, batch, (rows, 0), None)?;
     Ok(change.commit()?)
 }
 

@@ -231,8 +231,7 @@ fn json(field: &Field, prefix: &str, value: ValueRef<'_>, dates: Dates) -> serde
         (Kind::DateTime, ValueRef::Integer(ms)) if dates == Dates::Written => {
             calendar::json_instant(ms).into()
         }
-        (Kind::Int | Kind::DateTime, ValueRef::Integer(n)) => n.into(),
-        (Kind::Number(_), ValueRef::Integer(n)) => n.into(),
+        (Kind::Int | Kind::Number(_) | Kind::DateTime, ValueRef::Integer(n)) => n.into(),
         (Kind::Number(_), ValueRef::Real(x)) => x.into(),
         (kind, value) => {
             let text = value::text(field, prefix, value);
