@@ -18,7 +18,9 @@ pub(crate) fn serve(port: u16, faults: Vec<Fault>) -> Result<Exit, Failure> {
     let (url, session) = (server.url(), server.session());
     let armed: Vec<_> = faults.iter().map(|fault| format!("fault    {fault}\n")).collect();
     let armed = armed.concat();
-    faults.into_iter().for_each(|fault| server.fault(fault));
+    for fault in faults {
+        server.fault(fault);
+    }
     let closing = Arc::clone(&server);
     ctrlc::set_handler(move || closing.shutdown())
         .map_err(|error| Failure::nothing_sent(format!("Ctrl-C cannot be watched: {error}")))?;

@@ -1,6 +1,8 @@
 //! The org: a database, a clock that the caller drives, and `handle`.
 
+use std::collections::VecDeque;
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
@@ -19,9 +21,21 @@ use crate::jobs::{Batch, Job, Operation, Phase};
 use crate::route::{self, Route};
 use crate::schema::{self, Schema};
 use crate::trouble::Troubles;
-use crate::{store, work};
+use crate::{rest, store, work};
 
-const DAY: i64 = 86_400_000;
+pub(crate) const DAY: i64 = 86_400_000;
+const HOUR: i64 = 3_600_000;
+/// Objects that every org has and the Bulk API does not take (some of them).
+const NOT_BULK: [&str; 8] = [
+    "AcceptedEventRelation",
+    "CaseStatus",
+    "ContractStatus",
+    "DeclinedEventRelation",
+    "PartnerRole",
+    "RecentlyViewed",
+    "TaskPriority",
+    "TaskStatus",
+];
 /// Job documents are a few hundred bytes; whatever is larger is none.
 const DOCUMENT: usize = 64 * 1024;
 
@@ -35,6 +49,10 @@ pub struct Org {
     pub(crate) troubles: Troubles,
     session: String,
     sessions: u64,
+    /// How many requests each of the last hours had.
+    usage: Vec<(i64, u64)>,
+    /// REST queries that can be gone on with.
+    pub(crate) cursors: VecDeque<rest::Cursor>,
 }
 
 /// The org's time in milliseconds since 1970: the caller's, set off, and never going back.
@@ -54,6 +72,10 @@ impl Clock {
 
 /// The end of the year 9999; sums of moments and latencies stay far from overflow.
 const MOST: i64 = 253_402_300_799_999;
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(MOST).min(MOST)
+}
 
 impl Org {
     /// A new org in memory; it is gone when dropped.
@@ -80,11 +102,21 @@ impl Org {
     fn start(db: Connection, config: Config) -> Result<Self, OrgError> {
         config.check()?;
         let schema = store::prepare(&db)?;
-        let epoch = i64::try_from(config.epoch.as_millis()).unwrap_or(MOST).min(MOST);
+        let epoch = millis(config.epoch);
         let origin = store::clock(&db)?.unwrap_or(epoch);
         let session = config.session.clone();
         let clock = Clock { origin, last: origin };
-        Ok(Self { db, schema, config, clock, troubles: Troubles::default(), session, sessions: 1 })
+        Ok(Self {
+            db,
+            schema,
+            config,
+            clock,
+            troubles: Troubles::default(),
+            session,
+            sessions: 1,
+            usage: Vec::new(),
+            cursors: VecDeque::new(),
+        })
     }
 
     /// The session id clients must send in `X-SFDC-Session`.
@@ -114,9 +146,7 @@ impl Org {
     pub(crate) fn respond(&mut self, now: i64, request: Request<Bytes>) -> Response<Bytes> {
         let (head, body) = request.into_parts();
         let Some(parts) = route::parts(head.uri.path()) else {
-            let body =
-                r#"[{"message":"The requested resource does not exist","errorCode":"NOT_FOUND"}]"#;
-            return answer::typed(StatusCode::NOT_FOUND, "application/json", body.into());
+            return rest::respond(self, now, &head);
         };
         self.answer(now, &head, &parts, body)
             .unwrap_or_else(|refusal| refusal.response(self.wire_of_refusal(&head.headers, &parts)))
@@ -137,6 +167,8 @@ impl Org {
     ) -> Result<Response<Bytes>, Refusal> {
         let body = gzip::unpack(&head.headers, body, self.config.max_body)?;
         self.check_session(&head.headers)?;
+        self.check_permissions()?;
+        self.count_request(now)?;
         let (version, parts) = parts.split_first().unwrap_or((&"", &[]));
         let version = route::version(version)?;
         let route = route::route(&head.method, parts)?;
@@ -201,6 +233,38 @@ impl Org {
         }
     }
 
+    fn check_permissions(&self) -> Result<(), Refusal> {
+        let may = &self.config.permissions;
+        if !may.api {
+            return Err(Refusal::bad("InvalidUser", "The user is not allowed to use the API"));
+        }
+        if !may.bulk_api {
+            let message = "Async API is not enabled for this organization";
+            return Err(Refusal::bad("FeatureNotEnabled", message));
+        }
+        Ok(())
+    }
+
+    /// Counts a request against the day's allocation, or refuses it.
+    pub(crate) fn count_request(&mut self, now: i64) -> Result<(), Refusal> {
+        if self.requests(now) >= self.config.limits.daily_requests {
+            let refusal = Refusal::bad("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.");
+            return Err(refusal.with_status(StatusCode::FORBIDDEN));
+        }
+        self.usage.retain(|(hour, _)| *hour > now / HOUR - 24);
+        match self.usage.last_mut().filter(|(hour, _)| *hour == now / HOUR) {
+            Some((_, count)) => *count += 1,
+            None => self.usage.push((now / HOUR, 1)),
+        }
+        Ok(())
+    }
+
+    /// How many requests the last 24 hours had.
+    pub(crate) fn requests(&self, now: i64) -> u64 {
+        let recent = self.usage.iter().filter(|(hour, _)| *hour > now / HOUR - 24);
+        recent.map(|(_, count)| count).sum()
+    }
+
     pub(crate) fn job(&self, id: &str) -> Result<Job, Refusal> {
         let found =
             ids::number(ids::JOB, id).map(|n| Job::find(&self.db, n)).transpose()?.flatten();
@@ -234,6 +298,7 @@ impl Org {
     ) -> Result<Response<Bytes>, Refusal> {
         let wire = document_wire(headers)?;
         let wanted = Wanted::read(&read_document(wire, body)?)?;
+        self.check_operation(wanted.operation, version)?;
         let object = self.object(&wanted.object)?;
         let external = self.external(&wanted, &object)?;
         let job = Job {
@@ -254,14 +319,34 @@ impl Org {
         self.job_info(now, &job, wire, StatusCode::CREATED)
     }
 
+    fn check_operation(&self, operation: Operation, version: &str) -> Result<(), Refusal> {
+        match operation {
+            Operation::HardDelete if !self.config.permissions.hard_delete => Err(Refusal::bad(
+                "FeatureNotEnabled",
+                "hardDelete operation requires special user profile permission, please contact your system administrator",
+            )),
+            // Two digits and a zero: texts compare as numbers.
+            Operation::QueryAll if version < "39.0" => {
+                let message = format!("queryAll is not allowed in version {version}");
+                Err(Refusal::bad("InvalidOperation", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The object a job names, as the schema spells it; a custom one is made on first use.
     fn object(&mut self, name: &str) -> Result<String, Refusal> {
         if let Some(object) = self.schema.object(name) {
             return Ok(object.name.clone());
         }
+        if let Some(name) = NOT_BULK.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+            let message = format!("Entity '{name}' is not supported by the Bulk API.");
+            return Err(Refusal::bad("InvalidEntity", message));
+        }
         let unknown =
             || Refusal::bad("InvalidJob", format!("Unable to find object: {}", brief(name)));
-        if !schema::is_custom_name(name) {
+        let customs = self.schema.objects().iter().filter(|object| object.is_custom()).count();
+        if !schema::is_custom_name(name) || customs >= self.config.limits.custom_objects {
             return Err(unknown());
         }
         store::add_object(&self.db, &mut self.schema, name)?.ok_or_else(unknown)
@@ -340,11 +425,9 @@ impl Org {
             let message = format!("Job already {}", job.state.to_ascii_lowercase());
             return Err(Refusal::bad("InvalidJobState", message));
         }
-        if now - job.created > DAY {
-            return Err(Refusal::bad(
-                "InvalidJobState",
-                "Job has been open for more than 24 hours",
-            ));
+        if now - job.created > millis(self.config.limits.job_open) {
+            let message = "Job has been open for too long to take another batch";
+            return Err(Refusal::bad("InvalidJobState", message));
         }
         if body.trim_ascii().is_empty() {
             return Err(Refusal::bad(
@@ -355,7 +438,7 @@ impl Org {
         if Batch::added_since(&self.db, now - DAY)? >= self.config.limits.daily_batches {
             return Err(answer::quota());
         }
-        let latency = i64::try_from(self.config.latency.as_millis()).unwrap_or(MOST).min(MOST);
+        let latency = millis(self.config.latency);
         let change = self.db.unchecked_transaction()?;
         let batch = Batch::insert(&change, &job, body, now, latency)?;
         job.touch(&change, now)?;

@@ -3,36 +3,52 @@
 //! The rows are written to result files when the batch is done; a later change of a record does not
 //! change them. A file ends after as many rows as the settings say, or when it is large.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Statement};
 
 use crate::config::Config;
 use crate::jobs::{Batch, Job, Operation};
 use crate::org::Org;
 use crate::rows::{Rows, Shape};
 use crate::schema::Object;
-use crate::soql::{self, Plan, Problem};
+use crate::soql::{self, Plan};
 use crate::store;
 use crate::work::{Failure, finish};
 
 pub(crate) fn run(org: &Org, job: &Job, batch: &Batch) -> Result<(), Failure> {
     let body = store::request(&org.db, batch.n)?;
     let text = String::from_utf8_lossy(&body);
-    let (object, plan) = understand(org, job, &text)
-        .map_err(|message| Failure::batch(format!("Failed to process query: {message}")))?;
+    let all = job.operation == Operation::QueryAll;
+    let (object, plan) = understand(org, &text, Some(&job.object), all).map_err(|problem| {
+        let Problem { code, message } = problem;
+        Failure::batch(format!("Failed to process query: {code}: {message}"))
+    })?;
     let change = org.db.unchecked_transaction()?;
     let rows = write_files(&change, &org.config, job, batch, object, &plan)?;
     finish(&change, batch, (rows, 0), None)?;
     Ok(change.commit()?)
 }
 
-/// Reads and plans a query; the error is what the state message says.
-fn understand<'o>(org: &'o Org, job: &Job, text: &str) -> Result<(&'o Object, Plan<'o>), String> {
+/// Why a query is not understood.
+pub(crate) struct Problem {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+/// Reads and plans a query, which must be about an object if one is wanted.
+pub(crate) fn understand<'o>(
+    org: &'o Org,
+    text: &str,
+    wanted: Option<&str>,
+    all: bool,
+) -> Result<(&'o Object, Plan<'o>), Problem> {
     if text.chars().count() > soql::LENGTH {
-        return Err(
-            "MALFORMED_QUERY: SOQL statements cannot be longer than 100000 characters.".into()
-        );
+        let message = "SOQL statements cannot be longer than 100000 characters.".into();
+        return Err(Problem { code: "MALFORMED_QUERY", message });
     }
-    let explain = |problem: Problem| soql::explain(text, &problem);
+    let explain = |problem: soql::Problem| Problem {
+        code: problem.code,
+        message: soql::explain(text, &problem),
+    };
     let query = soql::parse(text).map_err(explain)?;
     let name = query.object;
     let Some(object) = org.schema.object(name.text) else {
@@ -41,17 +57,24 @@ fn understand<'o>(org: &'o Org, job: &Job, text: &str) -> Result<(&'o Object, Pl
             "sObject type '{shown}' is not supported. If you are attempting to use a custom object, be sure to append \
              the '__c' after the entity name. Please reference your WSDL or the describe call for the appropriate names."
         );
-        return Err(explain(Problem { code: "INVALID_TYPE", at: name.at, text }));
+        return Err(explain(soql::Problem { code: "INVALID_TYPE", at: name.at, text }));
     };
-    if object.name != job.object {
-        return Err(format!(
-            "INVALID_TYPE_FOR_OPERATION: The root entity of the requested query ({}) does not match the entity of the \
-             requested Bulk API Job ({}).",
-            object.name, job.object
-        ));
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != object.name) {
+        let message = format!(
+            "The root entity of the requested query ({}) does not match the entity of the requested Bulk API Job \
+             ({wanted}).",
+            object.name
+        );
+        return Err(Problem { code: "INVALID_TYPE_FOR_OPERATION", message });
     }
-    let plan = soql::plan(&query, object, job.operation == Operation::QueryAll).map_err(explain)?;
+    let plan = soql::plan(&query, object, all).map_err(explain)?;
     Ok((object, plan))
+}
+
+/// Gives a statement the values of its plan.
+pub(crate) fn bind(statement: &mut Statement<'_>, plan: &Plan<'_>) -> rusqlite::Result<()> {
+    let mut parameters = (1..).zip(&plan.parameters);
+    parameters.try_for_each(|(at, parameter)| statement.raw_bind_parameter(at, parameter.value()))
 }
 
 /// Runs a plan into files and counts the rows.
@@ -64,9 +87,7 @@ fn write_files(
     plan: &Plan<'_>,
 ) -> Result<i64, Failure> {
     let mut statement = change.prepare(&plan.sql)?;
-    for (at, parameter) in (1..).zip(&plan.parameters) {
-        statement.raw_bind_parameter(at, parameter.value())?;
-    }
+    bind(&mut statement, plan)?;
     let shape = Shape::of(plan, object);
     let new = || Rows::new(job.content, &shape, &job.version);
     let (mut file, mut full, mut count) = (new(), 0, 0);

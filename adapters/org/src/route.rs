@@ -67,6 +67,10 @@ pub(crate) fn route<'a>(method: &Method, parts: &[&'a str]) -> Result<Route<'a>,
         ["job", _, "batch", _, "request", ..] => return Err(unexpected("", 5)),
         ["job", _, "batch", _, ..] => return Err(unexpected("result", 4)),
         ["job", _, ..] => return Err(unexpected("batch", 2)),
+        ["AsyncApi.xsd"] => {
+            let refusal = Refusal::bad("NotFound", "The practice org has no schema document");
+            return Err(refusal.with_status(StatusCode::NOT_FOUND));
+        }
         _ => return Err(unexpected("job", 0)),
     };
     route.ok_or_else(|| {

@@ -174,9 +174,9 @@ fn exchange(server: &Server, start: &str, media_type: &str, body: &str) -> Strin
         "{start} HTTP/1.1\r\nHost: x\r\nX-SFDC-Session: {session}\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
     );
     line.say(&(head + body));
-    let mut heard = Vec::new();
-    let _ = line.0.read_to_end(&mut heard); // it may be reset
-    String::from_utf8(heard).unwrap()
+    let mut said = Vec::new();
+    let _ = line.0.read_to_end(&mut said); // it may be reset
+    String::from_utf8(said).unwrap()
 }
 
 #[test]
