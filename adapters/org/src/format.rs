@@ -31,10 +31,10 @@ impl Format {
         }
     }
 
-    /// The media type of its results.
+    /// The media type of its results, without a charset: there are clients that compare all of it.
     pub(crate) fn media_type(self) -> &'static str {
         match self {
-            Self::Csv => "text/csv; charset=UTF-8",
+            Self::Csv => "text/csv",
             Self::Xml | Self::Json => self.wire().media_type(),
         }
     }
