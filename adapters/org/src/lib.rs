@@ -85,6 +85,7 @@ mod ids;
 mod ingest;
 mod jobs;
 mod loader;
+mod offline;
 mod org;
 mod outcomes;
 mod query;
