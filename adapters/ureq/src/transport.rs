@@ -4,8 +4,12 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use sfbulk::{Call, Failure, Page, Reply};
+use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Timeout};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::DefaultConnector;
+
+use crate::connect::{Marked, Unconnected};
 
 /// Name resolution is quick and a handshake takes a few round trips; more is a dead host.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -47,7 +51,11 @@ impl Default for Transport {
             .timeout_recv_response(Some(SILENCE))
             .timeout_per_read(Some(SILENCE))
             .timeout_per_write(Some(SILENCE));
-        Self(config.build().new_agent())
+        Self(Agent::with_parts(
+            config.build(),
+            <Marked<DefaultConnector>>::default(),
+            <Marked<DefaultResolver>>::default(),
+        ))
     }
 }
 
@@ -68,7 +76,7 @@ impl Transport {
                 Ok(0) => break,
                 Ok(n) => intake.filled(n),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Reply::Failed(Failure::Lost(error.to_string())),
+                Err(error) => return intake.broke_off(error),
             };
             match taken.map(|page| page.is_none_or(&mut deliver)) {
                 Ok(true) => {}
@@ -95,44 +103,13 @@ impl Transport {
 
 /// Only what certainly happened before the first byte left counts as unsent.
 fn failure(error: &ureq::Error) -> Failure {
-    let unsent = match error {
-        ureq::Error::HostNotFound
-        | ureq::Error::ConnectionFailed
-        | ureq::Error::BadUri(_)
-        | ureq::Error::InvalidProxyUrl
-        | ureq::Error::ConnectProxyFailed(_)
-        | ureq::Error::TlsRequired
-        | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => true,
-        ureq::Error::Io(error) => {
-            // A name that cannot be resolved has no kind of its own, only these words.
-            error.kind() == io::ErrorKind::ConnectionRefused
-                || error.to_string().starts_with("failed to lookup address")
-        }
-        _ => false,
-    };
-    if unsent { Failure::Unsent(error.to_string()) } else { Failure::Lost(error.to_string()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn when_in_doubt_a_request_is_lost() {
-        let unsent = [
-            ureq::Error::HostNotFound,
-            ureq::Error::ConnectionFailed,
-            ureq::Error::Timeout(Timeout::Connect),
-            ureq::Error::Io(io::ErrorKind::ConnectionRefused.into()),
-        ];
-        assert!(unsent.iter().all(|error| matches!(failure(error), Failure::Unsent(_))));
-        let lost = [
-            ureq::Error::Io(io::ErrorKind::ConnectionReset.into()),
-            ureq::Error::Io(io::ErrorKind::UnexpectedEof.into()),
-            ureq::Error::Timeout(Timeout::SendBody),
-            ureq::Error::Timeout(Timeout::RecvResponse),
-            ureq::Error::Timeout(Timeout::PerRead),
-        ];
-        assert!(lost.iter().all(|error| matches!(failure(error), Failure::Lost(_))));
+    let unusable = matches!(
+        error,
+        ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl | ureq::Error::TlsRequired
+    );
+    if unusable || Unconnected::is(error) {
+        Failure::Unsent(error.to_string())
+    } else {
+        Failure::unanswered(error)
     }
 }
