@@ -36,6 +36,15 @@ impl Default for Transport {
     /// TLS verified with the platform's roots; the proxy of the environment (`HTTPS_PROXY`,
     /// `ALL_PROXY`, `NO_PROXY`).
     fn default() -> Self {
+        Self::with_timeouts(CONNECT, SILENCE)
+    }
+}
+
+impl Transport {
+    /// The default, with other bounds on how long a connection may take to be made (TLS included),
+    /// and how long the server may be silent. A call that passes the second one is lost, so a short
+    /// one is for tests and for services that are known to be quick.
+    pub fn with_timeouts(connect: Duration, silence: Duration) -> Self {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let config = Agent::config_builder()
             .tls_config(tls)
@@ -47,19 +56,17 @@ impl Default for Transport {
             .max_idle_connections(KEPT)
             .max_idle_connections_per_host(KEPT)
             .max_idle_age(IDLE)
-            .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(SILENCE))
-            .timeout_per_read(Some(SILENCE))
-            .timeout_per_write(Some(SILENCE));
+            .timeout_connect(Some(connect))
+            .timeout_recv_response(Some(silence))
+            .timeout_per_read(Some(silence))
+            .timeout_per_write(Some(silence));
         Self(Agent::with_parts(
             config.build(),
             <Marked<DefaultConnector>>::default(),
             <Marked<DefaultResolver>>::default(),
         ))
     }
-}
 
-impl Transport {
     /// Performs a call; `deliver` takes the pages of its answer and says whether anybody still
     /// wants them.
     pub(crate) fn perform(&self, call: Call, mut deliver: impl FnMut(Page) -> bool) -> Reply {
