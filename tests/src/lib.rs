@@ -1,6 +1,7 @@
-//! What the tests of sfbulk share: a world without clocks and sockets.
+//! What the tests of sfbulk share: a world without clocks and sockets, and a bad one with both.
 //!
 //! - [`server`]: a small model of the service; [`document`]: its answers.
+//! - [`badly`]: the same service over real sockets, but for one request that it answers badly.
 //! - [`script`]: what goes wrong.
 //! - [`offline`]: the smallest executor: performs a [`Job`](sfbulk::Job)'s steps in virtual time.
 //! - [`dialogue`]: writes down what was said, for snapshots and for comparison.
@@ -9,6 +10,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc)] // a test panics where it fails
 
+pub mod badly;
 pub mod chance;
 pub mod dialogue;
 pub mod document;

@@ -112,7 +112,12 @@ impl Server {
 
     /// A session that is good until it expires.
     pub fn session(&self) -> Session {
-        Session::new(INSTANCE, self.token()).unwrap()
+        self.session_at(INSTANCE)
+    }
+
+    /// The same, where the model is reached at another address.
+    pub fn session_at(&self, instance: &str) -> Session {
+        Session::new(instance, self.token()).unwrap()
     }
 
     fn token(&self) -> String {

@@ -1,0 +1,335 @@
+//! Transport truth: whatever a server does to a connection, no executor takes a broken answer for a
+//! whole one, sends a batch a second time, or is led elsewhere; and all of them say the same of the
+//! same server.
+//!
+//! Each script (`scripts.rs`) is played to one request of a whole small run over real sockets: of a
+//! load, at the creation of its job or at its batch, or of a query, at the file of its result.
+//! `TIMES=100` plays all of them so many times.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write};
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sfbulk::rows::{Batch, Limits, Outcome as Row, RowCutter};
+use sfbulk::{
+    Ask, Bounds, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary,
+};
+use sfbulk_tests::badly::{Act, BadServer};
+use sfbulk_tests::script::Kind;
+use sfbulk_tests::server::{CANARY, Server};
+
+use scripts::{Address, Outcome, SCRIPTS, Script};
+
+mod scripts;
+
+/// Drives a job to its end; the duration is the longest that it waits for the server.
+type Drive = fn(&mut Job, &mut Desk<'_>, Duration) -> Result<Summary, Error>;
+
+/// The executors under test. A new one is a line here.
+const EXECUTORS: &[(&str, Drive)] = &[("ureq", |job, desk, silence| {
+    let transport = sfbulk_ureq::Transport::with_timeouts(silence, silence);
+    sfbulk_ureq::Executor::new(transport).run(job, desk)
+})];
+
+/// Runs at the same time; they mostly wait.
+const AT_ONCE: usize = 8;
+
+/// How long executors wait for a server that is known to be silent.
+const SHORT: Duration = Duration::from_millis(300);
+
+/// How long they wait for one that is not; much longer than a busy machine ever takes.
+const LONG: Duration = Duration::from_secs(20);
+
+/// The records of the query's result, as the model writes them.
+const RECORDS: &str = "\"001000000000000AAA\",\"a\"\n\"001000000000001AAA\",\"b\"\n";
+
+#[test]
+fn every_script_ends_as_it_says_with_every_executor() {
+    let times = std::env::var("TIMES").map_or(1, |times| times.parse().unwrap());
+    for time in 1..=times {
+        let start = Instant::now();
+        let plays = plays();
+        let seen = play_all(&plays);
+        println!("pass {time}: {} plays in {:.1?}", plays.len(), start.elapsed());
+        if time == 1 {
+            println!("{}", table(&plays, &seen));
+        }
+        let wrong: Vec<String> = plays
+            .iter()
+            .zip(&seen)
+            .filter(|(play, seen)| !seen.is(play.script.outcome))
+            .map(|(play, seen)| format!("{play}: {seen}, not {:?}", play.script.outcome))
+            .collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+}
+
+/// A script, played at one request to one executor.
+struct Play {
+    script: &'static Script,
+    at: Kind,
+    executor: &'static str,
+    drive: Drive,
+}
+
+impl fmt::Display for Play {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, at {:?}, {}", self.script.name, self.at, self.executor)
+    }
+}
+
+fn plays() -> Vec<Play> {
+    let mut plays = Vec::new();
+    for script in SCRIPTS {
+        for &at in script.at {
+            let play = |&(executor, drive)| Play { script, at, executor, drive };
+            plays.extend(EXECUTORS.iter().map(play));
+        }
+    }
+    plays
+}
+
+fn play_all(plays: &[Play]) -> Vec<Seen> {
+    let next = Mutex::new(plays.iter().enumerate());
+    let seen = Mutex::new(BTreeMap::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let Some((index, play)) = next.lock().unwrap().next() else { break };
+                    let saw = play.run();
+                    seen.lock().unwrap().insert(index, saw);
+                }
+            });
+        }
+    });
+    seen.into_inner().unwrap().into_values().collect()
+}
+
+/// Script by script, what each executor made of it.
+fn table(plays: &[Play], seen: &[Seen]) -> String {
+    let mut table = format!("{:<66} {:<7}", "script", "at");
+    for (name, _) in EXECUTORS {
+        write!(table, " {name:<9}").unwrap();
+    }
+    let executors = EXECUTORS.len();
+    for (plays, seen) in plays.chunks(executors).zip(seen.chunks(executors)) {
+        let Play { script, at, .. } = plays[0];
+        write!(table, "\n{:<66} {:<7}", script.name, format!("{at:?}")).unwrap();
+        for seen in seen {
+            write!(table, " {:<9}", seen.in_words().0).unwrap();
+        }
+        if let Outcome::Either(_, why) = script.outcome {
+            write!(table, " ({why})").unwrap();
+        }
+    }
+    table
+}
+
+/// What came of a script, with what the machine was told.
+enum Seen {
+    Taken,
+    Refused(String),
+    Lost(String),
+    Unsent(String),
+    /// What must never be, whatever the script.
+    Lie(String),
+}
+
+impl Seen {
+    fn is(&self, outcome: Outcome) -> bool {
+        match (self, outcome) {
+            (Self::Taken, Outcome::Taken) => true,
+            (Self::Refused(told), Outcome::Refused(word))
+            | (Self::Lost(told), Outcome::Lost(word))
+            | (Self::Unsent(told), Outcome::Unsent(word)) => told.contains(word),
+            (seen, Outcome::Either(outcomes, _)) => outcomes.iter().any(|it| seen.is(*it)),
+            _ => false,
+        }
+    }
+
+    fn in_words(&self) -> (&'static str, &str) {
+        match self {
+            Self::Taken => ("taken", ""),
+            Self::Refused(told) => ("refused", told),
+            Self::Lost(told) => ("lost", told),
+            Self::Unsent(told) => ("unsent", told),
+            Self::Lie(told) => ("A LIE", told),
+        }
+    }
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (word, told) = self.in_words();
+        write!(f, "{word} ({told})")
+    }
+}
+
+impl Play {
+    fn run(&self) -> Seen {
+        let model = Server::default().takes(Duration::ZERO).table(["a", "b"], 2);
+        let server = BadServer::new(model, self.at, self.script.play);
+        let mut job = Job::new(self.spec()).unwrap();
+        let mut desk = Desk::new(self, &server);
+        let result = server.serve(|| (self.drive)(&mut job, &mut desk, self.silence()));
+        match self.lie(&server, &desk, &result) {
+            Some(lie) => Seen::Lie(format!("{lie}: {result:?}, {:?}", desk.notes)),
+            None => self.seen(&desk, &result),
+        }
+    }
+
+    fn is_query(&self) -> bool {
+        self.at == Kind::File
+    }
+
+    fn spec(&self) -> Spec {
+        let quick = Duration::from_millis(1);
+        let bounds = Bounds { first_wait: quick, first_poll: quick, ..Bounds::default() };
+        let spec = if self.is_query() {
+            Spec::query("SELECT Id, Name FROM Account")
+        } else {
+            Spec::insert("Account")
+        };
+        spec.bounds(bounds)
+    }
+
+    fn silence(&self) -> Duration {
+        let silent = matches!(self.script.play.last(), Some(Act::Silence));
+        // After its one play the server waits for http, and a client that speaks TLS for TLS.
+        let deaf = matches!(self.script.to, Address::ServerByTls);
+        if silent || deaf { SHORT } else { LONG }
+    }
+
+    /// The rows of a load; more than any socket's buffer holds, if the server does not read them.
+    fn rows(&self) -> Batch {
+        let unread = self.script.play.contains(&Act::ReadHead);
+        let (count, length) = if unread { (9_000, 900) } else { (2, 9) };
+        let mut cutter = RowCutter::new(Limits::default());
+        for row in 0..count {
+            cutter.push(&BTreeMap::from([("Name", format!("{row:0length$}"))])).unwrap();
+        }
+        cutter.finish().unwrap().unwrap()
+    }
+
+    /// What must never be, if it is.
+    fn lie(
+        &self,
+        server: &BadServer,
+        desk: &Desk<'_>,
+        result: &Result<Summary, Error>,
+    ) -> Option<&'static str> {
+        let told = format!("{result:?} {:?} {:?}", desk.notes, desk.rows);
+        let written = server.written();
+        let most = if self.at == Kind::Submit { 1 } else { 2 };
+        let good = desk.rows.iter().filter(|row| row.success()).count();
+        let records = desk.records.as_str();
+        let lies = [
+            (told.contains(CANARY), "a session is shown"),
+            (server.was_followed_elsewhere(), "the session went to another server"),
+            (server.arrived(self.at) > most, "a request was sent too often"),
+            (written.values().any(|times| *times > 1), "a row was written twice"),
+            (good > written.len(), "a row is called written and is not"),
+            (!RECORDS.starts_with(records), "the rows are not the server's"),
+            (self.is_query() && result.is_ok() && records != RECORDS, "rows are missing"),
+            (!self.is_query() && result.is_ok() && good != desk.fed, "rows are missing"),
+        ];
+        lies.into_iter().find_map(|(is, what)| is.then_some(what))
+    }
+
+    /// What the machine was told of the answer, by what it said and did.
+    fn seen(&self, desk: &Desk<'_>, result: &Result<Summary, Error>) -> Seen {
+        let why = desk.notes.iter().find_map(|note| match note {
+            Note::Retry { why, .. } => Some(why.clone()),
+            _ => None,
+        });
+        let may_have_arrived = self.is_query() || desk.notes.contains(&Note::Orphan);
+        match (result, why) {
+            (Ok(_), None) => Seen::Taken,
+            (Ok(_), Some(why)) if may_have_arrived => Seen::Lost(why),
+            (Err(error), None) if error.kind() == ErrorKind::Refused => {
+                Seen::Refused(error.to_string())
+            }
+            (Err(error), None) if error.kind() == ErrorKind::Unknown => {
+                Seen::Lost(error.to_string())
+            }
+            (Err(error), Some(why))
+                if error.kind() == ErrorKind::Unreachable && !may_have_arrived =>
+            {
+                Seen::Unsent(why)
+            }
+            _ => Seen::Lie(format!("{result:?}, {:?}", desk.notes)),
+        }
+    }
+}
+
+/// The host of a run.
+struct Desk<'a> {
+    server: &'a BadServer,
+    at: Kind,
+    session: Session,
+    batch: Option<Batch>,
+    /// How many rows are in the batch.
+    fed: usize,
+    notes: Vec<Note>,
+    records: String,
+    rows: Vec<Row>,
+}
+
+impl<'a> Desk<'a> {
+    fn new(play: &Play, server: &'a BadServer) -> Self {
+        let address = server.address();
+        let instance = match play.script.to {
+            Address::Server => format!("http://{address}"),
+            Address::ServerByTls => format!("https://{address}"),
+            Address::NobodyListens => "http://127.0.0.1:1".into(),
+            // A name with a part of more than 63 letters is refused without asking anybody.
+            Address::NoSuchName => format!("https://{}.example", "x".repeat(64)),
+        };
+        let batch = play.rows();
+        Self {
+            server,
+            at: play.at,
+            session: server.session_at(&instance),
+            fed: usize::try_from(batch.rows.end).unwrap(),
+            batch: Some(batch),
+            notes: Vec::new(),
+            records: String::new(),
+            rows: Vec::new(),
+        }
+    }
+}
+
+impl Host for Desk<'_> {
+    fn batch(&mut self, _: Ask) -> Result<Option<Batch>, Error> {
+        Ok(self.batch.take())
+    }
+
+    fn page(&mut self, page: Page) -> Result<(), Error> {
+        match page {
+            Page::Rows(rows) => self.records += std::str::from_utf8(&rows.records).unwrap(),
+            Page::Outcomes(outcomes) => self.rows.extend(outcomes),
+        }
+        Ok(())
+    }
+
+    fn login(&mut self, _: Option<&ErrorInfo>) -> Result<Session, Error> {
+        Ok(self.session.clone())
+    }
+
+    /// Has the next request wait until the play is over, so that its connection has surely been
+    /// closed before it, or what nobody asked for is surely in it.
+    fn note(&mut self, note: Note, _: &Summary) -> Result<(), Error> {
+        let answered = matches!(
+            (&note, self.at),
+            (Note::Created(_), Kind::Create) | (Note::Accepted { .. }, Kind::Submit)
+        );
+        if answered {
+            self.server.wait_for_the_end_of_the_play();
+        }
+        self.notes.push(note);
+        Ok(())
+    }
+}
