@@ -23,9 +23,12 @@ impl Unconnected {
         Error::Other(Box::new(Self(error)))
     }
 
-    /// Whether this error was marked as one.
-    pub(crate) fn is(error: &Error) -> bool {
-        matches!(error, Error::Other(other) if other.is::<Self>())
+    /// What was marked in this error, if it was.
+    pub(crate) fn of(error: &Error) -> Option<&Self> {
+        match error {
+            Error::Other(other) => other.downcast_ref(),
+            _ => None,
+        }
     }
 }
 

@@ -110,13 +110,13 @@ impl Transport {
 
 /// Only what certainly happened before the first byte left counts as unsent.
 fn failure(error: &ureq::Error) -> Failure {
-    let unusable = matches!(
-        error,
-        ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl | ureq::Error::TlsRequired
-    );
-    if unusable || Unconnected::is(error) {
-        Failure::Unsent(error.to_string())
-    } else {
-        Failure::unanswered(error)
+    match error {
+        ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl | ureq::Error::TlsRequired => {
+            Failure::Unsent(error.to_string())
+        }
+        _ => match Unconnected::of(error) {
+            Some(error) => Failure::Unsent(error.to_string()),
+            None => Failure::unanswered(error),
+        },
     }
 }
