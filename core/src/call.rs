@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{HeaderMap, Method, Request, Response};
+use serde::{Deserialize, Serialize};
 
 use crate::document::{Document, Format};
 use crate::error::{Error, ErrorKind};
@@ -97,7 +98,7 @@ pub enum Reply {
 }
 
 /// What was received of a result, counted where it was read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Received {
     /// Records, header not counted; rows skipped because the application had them are.
     pub rows: u64,
@@ -110,7 +111,8 @@ pub struct Received {
 }
 
 /// Why there is no whole answer. When in doubt, `Lost`: it is always safe, only slower.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Failure {
     /// The request certainly never reached the server: no name, no route, no handshake.
     Unsent(String),
@@ -127,6 +129,20 @@ impl Failure {
 }
 
 impl Expect {
+    /// Takes in an answer that is there as a whole: the pages to hand on, and then the reply.
+    pub fn take_in(&self, answer: Response<Bytes>) -> (Vec<Page>, Reply) {
+        let (head, body) = answer.into_parts();
+        let mut intake = self.open(head);
+        let mut pages = Vec::new();
+        match intake.push(&body) {
+            Ok(page) => pages.extend(page),
+            Err(failure) => return (pages, Reply::Failed(failure)),
+        }
+        let (page, reply) = intake.finish();
+        pages.extend(page);
+        (pages, reply)
+    }
+
     /// Starts to take in an answer, once its head is there.
     pub fn open(&self, head: Parts) -> Intake {
         let length = announced(&head.headers);

@@ -3,6 +3,7 @@
 //! - [`server`]: a small model of the service; [`document`]: its answers.
 //! - [`badly`]: the same service over real sockets, but for one request that it answers badly.
 //! - [`script`]: what goes wrong.
+//! - [`desk`]: an application that loads what is laid out for it and keeps what it gets.
 //! - [`offline`]: the smallest executor: performs a [`Job`](sfbulk::Job)'s steps in virtual time.
 //! - [`dialogue`]: writes down what was said, for snapshots and for comparison.
 //! - [`chance`]: repeatable chance, for seeded worlds.
@@ -12,6 +13,7 @@
 
 pub mod badly;
 pub mod chance;
+pub mod desk;
 pub mod dialogue;
 pub mod document;
 pub mod offline;

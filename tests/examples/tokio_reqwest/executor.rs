@@ -1,0 +1,91 @@
+//! A fourth executor, on tokio and reqwest. All decisions are the machine's: an executor sends,
+//! waits, and reports.
+
+use std::time::{Duration, Instant};
+
+use sfbulk::{Call, Error, Failure, Host, Job, Page, Reply, Summary, Tag, Time, Turn};
+use tokio::sync::mpsc::{Sender, channel};
+use tokio::{task::JoinSet, time::timeout};
+
+enum Event {
+    Page(Tag, Page),
+    Reply(Tag, Reply),
+}
+
+/// Drives a job to its end. Dropping the future ends every call that is under way.
+pub(crate) async fn run(
+    job: &mut Job,
+    http: &reqwest::Client,
+    host: &mut impl Host,
+) -> Result<Summary, Error> {
+    let start = Instant::now();
+    let now = || Time::since_start(start.elapsed());
+    let (events, mut inbox) = channel(8); // a slow host slows the sockets
+    let mut calls = JoinSet::new(); // ends them all when it is dropped
+    loop {
+        let until = match job.turn(now(), host) {
+            None => continue,
+            Some(Turn::Done(result)) => return result,
+            Some(Turn::Send(call)) => {
+                while calls.try_join_next().is_some() {} // has told its reply
+                calls.spawn(perform(http.clone(), call, events.clone()));
+                continue;
+            }
+            Some(Turn::Wait(until)) => {
+                until.map_or(Duration::MAX, |(moment, _)| moment.saturating_since(now()))
+            }
+        };
+        match timeout(until, inbox.recv()).await {
+            Ok(Some(Event::Page(tag, page))) => job.deliver(tag, page, host),
+            Ok(Some(Event::Reply(tag, reply))) => job.reply(tag, now(), reply),
+            Ok(None) | Err(_) => {}
+        }
+    }
+}
+
+async fn perform(http: reqwest::Client, call: Call, events: Sender<Event>) {
+    let tag = call.tag;
+    let reply = transfer(http, call, &events).await.unwrap_or_else(Reply::Failed);
+    events.send(Event::Reply(tag, reply)).await.ok();
+}
+
+async fn transfer(
+    http: reqwest::Client,
+    Call { tag, request, expect }: Call,
+    events: &Sender<Event>,
+) -> Result<Reply, Failure> {
+    let request = request.try_into().map_err(failure)?;
+    let mut response = http.execute(request).await.map_err(failure)?;
+    let mut head = http::Response::new(()).into_parts().0;
+    (head.status, head.headers) = (response.status(), response.headers().clone());
+    let mut intake = expect.open(head);
+    while let Some(piece) = response.chunk().await.map_err(failure)? {
+        if let Some(page) = intake.push(&piece)? {
+            events.send(Event::Page(tag, page)).await.ok();
+        }
+    }
+    let (page, reply) = intake.finish();
+    if let Some(page) = page {
+        events.send(Event::Page(tag, page)).await.ok();
+    }
+    Ok(reply)
+}
+
+/// When in doubt, lost.
+fn failure(error: reqwest::Error) -> Failure {
+    let unsent = error.is_connect() || error.is_builder();
+    let why = format!("{:?}", error.without_url());
+    if unsent { Failure::Unsent(why) } else { Failure::Lost(why) }
+}
+
+/// A client that tells the truth: see "What every executor must set" in `adapters/README.md`.
+pub(crate) fn client() -> reqwest::Client {
+    rustls::crypto::ring::default_provider().install_default().ok(); // or the one there is
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(Duration::from_secs(30))
+        .read_timeout(Duration::from_secs(120))
+        .pool_idle_timeout(Duration::from_secs(10));
+    client.build().expect("these settings go together")
+}
