@@ -121,8 +121,14 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// There was no connection to send the request on: no name, no route, no handshake.
+    pub fn unconnected(why: impl fmt::Display) -> Self {
+        Self::Unsent(format!("no connection ({why})"))
+    }
+
     /// The request went out, in whole or in part, and no answer began: the connection ended, there
-    /// was silence, or what came has no readable head.
+    /// was silence, or what came has no readable head. If an answer broke off later, see
+    /// [`Intake::broke_off`].
     pub fn unanswered(why: impl fmt::Display) -> Self {
         Self::Lost(format!("no answer arrived ({why})"))
     }

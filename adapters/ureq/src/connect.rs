@@ -14,27 +14,28 @@ use ureq::unversioned::transport::{
     ConnectionDetails, Connector, DefaultConnector, NextTimeout, Transport,
 };
 
-/// An error from before there was a connection, TLS included.
+/// The error that kept this request from having a connection, TLS included, if that is why it
+/// failed.
+pub(crate) fn unconnected(error: &Error) -> Option<&impl fmt::Display> {
+    match error {
+        Error::Other(other) => other.downcast_ref::<Unconnected>(),
+        _ => None,
+    }
+}
+
+/// The mark.
 #[derive(Debug)]
-pub(crate) struct Unconnected(Error);
+struct Unconnected(Error);
 
 impl Unconnected {
     fn mark(error: Error) -> Error {
         Error::Other(Box::new(Self(error)))
     }
-
-    /// What was marked in this error, if it was.
-    pub(crate) fn of(error: &Error) -> Option<&Self> {
-        match error {
-            Error::Other(other) => other.downcast_ref(),
-            _ => None,
-        }
-    }
 }
 
 impl fmt::Display for Unconnected {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no connection: {}", self.0)
+        self.0.fmt(f)
     }
 }
 

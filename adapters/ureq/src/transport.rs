@@ -9,7 +9,7 @@ use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::resolver::DefaultResolver;
 use ureq::unversioned::transport::DefaultConnector;
 
-use crate::connect::{Marked, Unconnected};
+use crate::connect::{Marked, unconnected};
 
 /// Name resolution is quick and a handshake takes a few round trips; more is a dead host.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -110,13 +110,10 @@ impl Transport {
 
 /// Only what certainly happened before the first byte left counts as unsent.
 fn failure(error: &ureq::Error) -> Failure {
-    match error {
-        ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl | ureq::Error::TlsRequired => {
-            Failure::Unsent(error.to_string())
-        }
-        _ => match Unconnected::of(error) {
-            Some(error) => Failure::Unsent(error.to_string()),
-            None => Failure::unanswered(error),
-        },
+    use ureq::Error::{BadUri, InvalidProxyUrl, TlsRequired};
+    match (unconnected(error), error) {
+        (Some(why), _) => Failure::unconnected(why),
+        (None, BadUri(_) | InvalidProxyUrl | TlsRequired) => Failure::unconnected(error),
+        _ => Failure::unanswered(error),
     }
 }

@@ -404,7 +404,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
         "400 before the upload has ended, then a reset",
         &[ReadHead, Say(REFUSAL), Reset],
         Either(
-            &[Refused("InvalidJobState"), Lost("no answer arrived")],
+            &[Refused("InvalidJobState"), Lost("no answer arrived"), Lost("broke off")],
             "a client that still sends learns of the reset before it reads; both are true",
         ),
     )
@@ -441,19 +441,20 @@ pub(crate) const SCRIPTS: &[Script] = &[
     )
     .at(&[Create, Submit]),
     // ---- no way there ----
-    script("nobody listens", &[Reset], Unsent("refused")).to(Address::NobodyListens),
-    script("a name that does not exist", &[Reset], Unsent("no connection")).to(Address::NoSuchName),
+    script("nobody listens", &[Reset], Unsent("no connection (")).to(Address::NobodyListens),
+    script("a name that does not exist", &[Reset], Unsent("no connection ("))
+        .to(Address::NoSuchName),
     script(
         "https to a port that speaks http",
         &[Say("HTTP/1.1 400 Bad Request||This is plain HTTP"), Fin],
-        Unsent("no connection"),
+        Unsent("no connection ("),
     )
     .to(Address::ServerByTls),
-    script("https to a port that is silent", &[Silence], Unsent("no connection"))
+    script("https to a port that is silent", &[Silence], Unsent("no connection ("))
         .to(Address::ServerByTls),
-    script("https to a port that hangs up", &[Fin], Unsent("no connection"))
+    script("https to a port that hangs up", &[Fin], Unsent("no connection ("))
         .to(Address::ServerByTls),
-    script("https to a port that resets", &[Reset], Unsent("no connection"))
+    script("https to a port that resets", &[Reset], Unsent("no connection ("))
         .to(Address::ServerByTls),
 ];
 
