@@ -12,11 +12,12 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sfbulk::rows::{Batch, Limits, Outcome as Row, RowCutter};
+use sfbulk::rows::{Batch, Limits, RowCutter};
 use sfbulk::{
     Ask, Bounds, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary,
 };
 use sfbulk_tests::badly::{Act, BadServer};
+use sfbulk_tests::desk::Desk;
 use sfbulk_tests::script::Kind;
 use sfbulk_tests::server::{CANARY, Server};
 
@@ -28,23 +29,28 @@ mod scripts;
 
 /// Drives a job to its end. The duration is the longest silence borne; a connection must be made
 /// in half of it.
-type Drive = fn(&mut Job, &mut Desk<'_>, Duration) -> Result<Summary, Error>;
+type Drive = fn(&mut Job, &mut Listener<'_>, Duration) -> Result<Summary, Error>;
 
 /// The executors under test. A new one is a line here.
 const EXECUTORS: &[(&str, Drive)] = &[("ureq", with_ureq), ("reqwest", with_reqwest)];
 
-fn with_ureq(job: &mut Job, desk: &mut Desk<'_>, silence: Duration) -> Result<Summary, Error> {
+fn with_ureq(
+    job: &mut Job,
+    listener: &mut Listener<'_>,
+    silence: Duration,
+) -> Result<Summary, Error> {
     let transport = sfbulk_ureq::Transport::with_timeouts(silence / 2, silence);
-    sfbulk_ureq::Executor::new(transport).run(job, desk)
+    sfbulk_ureq::Executor::new(transport).run(job, listener)
 }
 
-fn with_reqwest(job: &mut Job, desk: &mut Desk<'_>, silence: Duration) -> Result<Summary, Error> {
+fn with_reqwest(
+    job: &mut Job,
+    listener: &mut Listener<'_>,
+    silence: Duration,
+) -> Result<Summary, Error> {
+    let http = reqwest_executor::client(silence / 2, silence);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(reqwest_executor::run(
-        job,
-        &reqwest_executor::client(silence / 2, silence),
-        desk,
-    ))
+    runtime.block_on(reqwest_executor::run(job, &http, listener))
 }
 
 /// Runs at the same time; they mostly wait.
@@ -56,8 +62,9 @@ const SHORT: Duration = Duration::from_millis(300);
 /// How long they wait for one that is not; much longer than a busy machine ever takes.
 const LONG: Duration = Duration::from_secs(20);
 
-/// The records of the query's result, as the model writes them.
-const RECORDS: &str = "\"001000000000000AAA\",\"a\"\n\"001000000000001AAA\",\"b\"\n";
+/// The result of the query, as the model writes it.
+const RESULT: &str =
+    "\"Id\",\"Name\"\n\"001000000000000AAA\",\"a\"\n\"001000000000001AAA\",\"b\"\n";
 
 #[test]
 fn every_script_ends_as_it_says_with_every_executor() {
@@ -189,11 +196,24 @@ impl Play {
         let model = Server::default().takes(Duration::ZERO).table(["a", "b"], 2);
         let server = BadServer::new(model, self.at, self.script.play);
         let mut job = Job::new(self.spec()).unwrap();
-        let mut desk = Desk::new(self, &server);
-        let result = server.serve(|| (self.drive)(&mut job, &mut desk, self.silence()));
-        match self.lie(&server, &desk, &result) {
-            Some(lie) => Seen::Lie(format!("{lie}: {result:?}, {:?}", desk.notes)),
-            None => self.seen(&desk, &result),
+        let session = server.session_at(&self.instance(&server));
+        let desk = Desk::new(vec![self.rows()], move || Ok(session.clone()));
+        let mut listener = Listener { desk, server: &server, at: self.at, notes: Vec::new() };
+        let result = server.serve(|| (self.drive)(&mut job, &mut listener, self.silence()));
+        match self.lie(&listener, &result) {
+            Some(lie) => Seen::Lie(format!("{lie}: {result:?}, {:?}", listener.notes)),
+            None => self.seen(&listener.notes, &result),
+        }
+    }
+
+    fn instance(&self, server: &BadServer) -> String {
+        let address = server.address();
+        match self.script.to {
+            Address::Server => format!("http://{address}"),
+            Address::ServerByTls => format!("https://{address}"),
+            Address::NobodyListens => "http://127.0.0.1:1".into(),
+            // A name with a part of more than 63 letters is refused without asking anybody.
+            Address::NoSuchName => format!("https://{}.example", "x".repeat(64)),
         }
     }
 
@@ -233,106 +253,71 @@ impl Play {
     /// What must never be, if it is.
     fn lie(
         &self,
-        server: &BadServer,
-        desk: &Desk<'_>,
+        listener: &Listener<'_>,
         result: &Result<Summary, Error>,
     ) -> Option<&'static str> {
-        let told = format!("{result:?} {:?} {:?}", desk.notes, desk.rows);
-        let written = server.written();
+        let Listener { desk, server, notes, .. } = listener;
+        let told = format!("{result:?} {notes:?} {:?}", desk.outcomes);
         let most = if self.at == Kind::Submit { 1 } else { 2 };
-        let good = desk.rows.iter().filter(|row| row.success()).count();
-        let records = desk.records.as_str();
+        let written = server.written();
+        let good = desk.outcomes.iter().filter(|row| row.success()).count();
+        let rows_missing = match result {
+            Ok(_) if self.is_query() => desk.csv != RESULT,
+            Ok(summary) => good as u64 != summary.rows,
+            Err(_) => false,
+        };
         let lies = [
             (told.contains(CANARY), "a session is shown"),
             (server.was_followed_elsewhere(), "the session went to another server"),
             (server.arrived(self.at) > most, "a request was sent too often"),
             (written.values().any(|times| *times > 1), "a row was written twice"),
             (good > written.len(), "a row is called written and is not"),
-            (!RECORDS.starts_with(records), "the rows are not the server's"),
-            (self.is_query() && result.is_ok() && records != RECORDS, "rows are missing"),
-            (!self.is_query() && result.is_ok() && good != desk.fed, "rows are missing"),
+            (!RESULT.starts_with(&desk.csv), "the rows are not the server's"),
+            (rows_missing, "rows are missing"),
         ];
         lies.into_iter().find_map(|(is, what)| is.then_some(what))
     }
 
     /// What the machine was told of the answer, by what it said and did.
-    fn seen(&self, desk: &Desk<'_>, result: &Result<Summary, Error>) -> Seen {
-        let why = desk.notes.iter().find_map(|note| match note {
+    fn seen(&self, notes: &[Note], result: &Result<Summary, Error>) -> Seen {
+        let why = notes.iter().find_map(|note| match note {
             Note::Retry { why, .. } => Some(why.clone()),
             _ => None,
         });
-        let may_have_arrived = self.is_query() || desk.notes.contains(&Note::Orphan);
+        let may_have_arrived = self.is_query() || notes.contains(&Note::Orphan);
         match (result, why) {
             (Ok(_), None) => Seen::Taken,
             (Ok(_), Some(why)) if may_have_arrived => Seen::Lost(why),
-            (Err(error), None) if error.kind() == ErrorKind::Refused => {
-                Seen::Refused(error.to_string())
-            }
-            (Err(error), None) if error.kind() == ErrorKind::Unknown => {
-                Seen::Lost(error.to_string())
-            }
-            (Err(error), Some(why))
-                if error.kind() == ErrorKind::Unreachable && !may_have_arrived =>
-            {
-                Seen::Unsent(why)
-            }
-            _ => Seen::Lie(format!("{result:?}, {:?}", desk.notes)),
+            (Err(error), why) => match (error.kind(), why) {
+                (ErrorKind::Refused, None) => Seen::Refused(error.to_string()),
+                (ErrorKind::Unknown, None) => Seen::Lost(error.to_string()),
+                (ErrorKind::Unreachable, Some(why)) if !may_have_arrived => Seen::Unsent(why),
+                _ => Seen::Lie(format!("{error}, {notes:?}")),
+            },
+            _ => Seen::Lie(format!("a retry that nobody expects: {notes:?}")),
         }
     }
 }
 
-/// The host of a run.
-struct Desk<'a> {
+/// The host of a run, which also hears its notes.
+struct Listener<'a> {
+    desk: Desk,
     server: &'a BadServer,
     at: Kind,
-    session: Session,
-    batch: Option<Batch>,
-    /// How many rows are in the batch.
-    fed: usize,
     notes: Vec<Note>,
-    records: String,
-    rows: Vec<Row>,
 }
 
-impl<'a> Desk<'a> {
-    fn new(play: &Play, server: &'a BadServer) -> Self {
-        let address = server.address();
-        let instance = match play.script.to {
-            Address::Server => format!("http://{address}"),
-            Address::ServerByTls => format!("https://{address}"),
-            Address::NobodyListens => "http://127.0.0.1:1".into(),
-            // A name with a part of more than 63 letters is refused without asking anybody.
-            Address::NoSuchName => format!("https://{}.example", "x".repeat(64)),
-        };
-        let batch = play.rows();
-        Self {
-            server,
-            at: play.at,
-            session: server.session_at(&instance),
-            fed: usize::try_from(batch.rows.end).unwrap(),
-            batch: Some(batch),
-            notes: Vec::new(),
-            records: String::new(),
-            rows: Vec::new(),
-        }
-    }
-}
-
-impl Host for Desk<'_> {
-    fn batch(&mut self, _: Ask) -> Result<Option<Batch>, Error> {
-        Ok(self.batch.take())
+impl Host for Listener<'_> {
+    fn batch(&mut self, ask: Ask) -> Result<Option<Batch>, Error> {
+        self.desk.batch(ask)
     }
 
     fn page(&mut self, page: Page) -> Result<(), Error> {
-        match page {
-            Page::Rows(rows) => self.records += std::str::from_utf8(&rows.records).unwrap(),
-            Page::Outcomes(outcomes) => self.rows.extend(outcomes),
-        }
-        Ok(())
+        self.desk.page(page)
     }
 
-    fn login(&mut self, _: Option<&ErrorInfo>) -> Result<Session, Error> {
-        Ok(self.session.clone())
+    fn login(&mut self, expired: Option<&ErrorInfo>) -> Result<Session, Error> {
+        self.desk.login(expired)
     }
 
     /// Has the next request wait until the play is over, so that its connection has surely been
