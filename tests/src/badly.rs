@@ -20,6 +20,7 @@ use sfbulk::{Session, Time};
 
 use crate::script::Kind;
 use crate::server::Server;
+use crate::socket::send;
 
 /// How long any single wait of this server may take; nobody waits so long unless a test has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -103,7 +104,7 @@ impl BadServer {
 
     /// A session of the model, for a client that reaches it at this address.
     pub fn session_at(&self, instance: &str) -> Session {
-        self.model().session_at(instance)
+        Session::new(instance, self.model().token()).unwrap()
     }
 
     /// Waits until the play is over, down to its last byte or to the end of the connection.
@@ -165,7 +166,7 @@ impl BadServer {
             } else {
                 let response = self.carry_out(&mut stream, head)?;
                 stream.read_exact(&mut [0])?;
-                send(&mut stream, &response)?;
+                send(&stream, &response)?;
             }
         }
     }
@@ -325,13 +326,4 @@ fn read_head(stream: &mut TcpStream) -> io::Result<Request<Bytes>> {
         request = request.header(name, value);
     }
     request.body(Bytes::new()).map_err(|_| bad())
-}
-
-fn send(stream: &mut TcpStream, response: &Response<Bytes>) -> io::Result<()> {
-    let mut text = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
-    for (name, value) in response.headers() {
-        text.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
-    }
-    text.extend([b"\r\n", &response.body()[..]].concat());
-    stream.write_all(&text)
 }

@@ -3,12 +3,17 @@
 use std::collections::VecDeque;
 
 use sfbulk::rows::{Batch, InOrder, Outcome};
-use sfbulk::{Ask, Error, ErrorInfo, Host, Page, Session};
+use sfbulk::{Ask, Error, ErrorInfo, ErrorKind, Host, Note, Page, Session, Summary};
 
 /// An application that loads these batches, or none, and remembers everything.
 pub struct Desk {
     batches: VecDeque<Batch>,
-    login: Box<dyn FnMut() -> Result<Session, Error>>,
+    login: Box<dyn FnMut() -> Session>,
+    /// How many sessions it can still get.
+    pub logins: u32,
+    /// What makes it abort.
+    pub aborts_after: fn(&Note) -> bool,
+    aborts: bool,
     in_order: InOrder,
     /// What became of the rows, in their order.
     pub outcomes: Vec<Outcome>,
@@ -24,13 +29,13 @@ impl std::fmt::Debug for Desk {
 
 impl Desk {
     /// A desk with batches to load, and a way to log in.
-    pub fn new(
-        batches: Vec<Batch>,
-        login: impl FnMut() -> Result<Session, Error> + 'static,
-    ) -> Self {
+    pub fn new(batches: Vec<Batch>, login: impl FnMut() -> Session + 'static) -> Self {
         Self {
             batches: batches.into(),
             login: Box::new(login),
+            logins: u32::MAX,
+            aborts_after: |_| false,
+            aborts: false,
             in_order: InOrder::new(),
             outcomes: Vec::new(),
             csv: String::new(),
@@ -62,6 +67,17 @@ impl Host for Desk {
     }
 
     fn login(&mut self, _expired: Option<&ErrorInfo>) -> Result<Session, Error> {
-        (self.login)()
+        let left = self.logins.checked_sub(1);
+        self.logins = left.ok_or_else(|| Error::new(ErrorKind::Login, "the password is wrong"))?;
+        Ok((self.login)())
+    }
+
+    fn note(&mut self, note: Note, _summary: &Summary) -> Result<(), Error> {
+        self.aborts |= (self.aborts_after)(&note);
+        Ok(())
+    }
+
+    fn aborts(&mut self) -> bool {
+        self.aborts
     }
 }

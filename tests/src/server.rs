@@ -112,15 +112,10 @@ impl Server {
 
     /// A session that is good until it expires.
     pub fn session(&self) -> Session {
-        self.session_at(INSTANCE)
+        Session::new(INSTANCE, self.token()).unwrap()
     }
 
-    /// The same, where the model is reached at another address.
-    pub fn session_at(&self, instance: &str) -> Session {
-        Session::new(instance, self.token()).unwrap()
-    }
-
-    fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         format!("00D000000000001!{CANARY}.{}", self.sessions)
     }
 

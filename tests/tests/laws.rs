@@ -362,7 +362,7 @@ fn law_5_a_recorded_conversation_is_held_again_word_for_word() {
         assert!(!stored.contains(CANARY) && !stored.contains("acme"), "a secret was stored");
         let transcript: Transcript = serde_json::from_str(&stored).unwrap();
         let mut job = Job::new(world.offline.job.spec().clone()).unwrap();
-        let login = || Session::new("https://other.example", "00D!x");
+        let login = || Session::new("https://other.example", "00D!x").unwrap();
         let mut desk = Desk::new(world.batches.clone(), login);
         let again = transcript.replay(&mut job, &mut desk).unwrap_or_else(|d| panic!("{d}"));
         assert_eq!(format!("{again:?}"), format!("{result:?}"));

@@ -31,7 +31,7 @@ fn recorded() -> (Transcript, Vec<Outcome>, String) {
 }
 
 fn desk(rows: &[&str]) -> Desk {
-    Desk::new(batches(HEADER, rows, 2), || Session::new("https://other.example", "00D!x"))
+    Desk::new(batches(HEADER, rows, 2), || Session::new("https://other.example", "00D!x").unwrap())
 }
 
 #[test]
