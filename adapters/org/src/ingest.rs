@@ -6,58 +6,64 @@
 
 use std::borrow::Cow;
 
-use crate::csv::{self, Table};
 use crate::ids;
 use crate::jobs::{Batch, Job, Operation};
 use crate::loader::{Loader, Stop};
 use crate::org::Org;
+use crate::outcomes::Outcomes;
 use crate::schema::{self, Object};
 use crate::store;
+use crate::table::Table;
+use crate::trouble::Fate;
 use crate::value::RowError;
 use crate::work::{Failure, finish};
 
-pub(crate) fn run(org: &mut Org, job: &Job, batch: &Batch) -> Result<(), Failure> {
+pub(crate) fn run(
+    org: &mut Org,
+    job: &Job,
+    batch: &Batch,
+    fate: Option<&Fate>,
+) -> Result<(), Failure> {
     let body = store::request(&org.db, batch.n)?;
     let text = String::from_utf8_lossy(&body);
-    let table = Table::parse(&text).map_err(Failure::batch)?;
-    if table.rows().len() == 0 {
+    let limits = org.config.limits;
+    let table = Table::read(job.content, &text, &limits).map_err(Failure::batch)?;
+    if table.len() == 0 {
         return Err(Failure::batch("Records not found"));
     }
     let columns = columns(org, job, table.header())?;
     let object = org.schema.object(&job.object).ok_or_else(|| no_object(job))?;
     let change = org.db.unchecked_transaction()?;
     let mut loader = Loader::new(&change, &org.schema, object, job, &columns, batch.ends)?;
-    let mut result = b"\"Id\",\"Success\",\"Created\",\"Error\"\n".to_vec();
+    let mut result = Outcomes::new(job.content);
     let (mut processed, mut failed) = (0, 0);
-    for row in table.rows() {
+    let mut spare = Vec::new();
+    let half = fate == Some(&Fate::HalfFails);
+    for at in 0..if half { table.len() / 2 } else { table.len() } {
         processed += 1;
-        match loader.row(row) {
-            Ok((n, created)) => write_success(&mut result, &ids::long(&object.prefix, n), created),
+        let locked = fate == Some(&Fate::Locks) && at % 2 == 0;
+        let row = if locked { Err(lock()) } else { loader.row(table.row(at, &mut spare)) };
+        match row {
+            Ok((n, created)) => result.success(&ids::long(&object.prefix, n), created),
             Err(Stop::Refused(error)) => {
                 failed += 1;
-                write_error(&mut result, &error);
+                result.failure(&error);
             }
             Err(Stop::Broken(error)) => return Err(error.into()),
         }
     }
     store::set_next_number(&change, object, loader.next_number())?;
     drop(loader);
-    store::add_file(&change, batch.n, &result)?;
-    finish(&change, batch, processed, failed)?;
+    store::add_file(&change, batch.n, &result.end())?;
+    let problem = half.then_some("InternalServerError : A fault of the practice org");
+    finish(&change, batch, (processed, failed), problem)?;
     Ok(change.commit()?)
 }
 
-fn write_success(out: &mut Vec<u8>, id: &str, created: bool) {
-    csv::quote(out, id.as_bytes());
-    let rest: &[u8] =
-        if created { b",\"true\",\"true\",\"\"\n" } else { b",\"true\",\"false\",\"\"\n" };
-    out.extend_from_slice(rest);
-}
-
-fn write_error(out: &mut Vec<u8>, error: &RowError) {
-    out.extend_from_slice(b"\"\",\"false\",\"false\",");
-    csv::quote(out, error.to_string().as_bytes());
-    out.push(b'\n');
+/// Another transaction has the record, by a fault.
+fn lock() -> Stop {
+    let message = "unable to obtain exclusive access to this record";
+    RowError::new("UNABLE_TO_LOCK_ROW", message).into()
 }
 
 /// Which field each column is. A custom field is made when a file first has it, but not by a file

@@ -3,40 +3,52 @@
 //! The rows are written to result files when the batch is done; a later change of a record does not
 //! change them. A file ends after as many rows as the settings say, or when it is large.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, Statement};
 
 use crate::config::Config;
-use crate::csv;
 use crate::jobs::{Batch, Job, Operation};
 use crate::org::Org;
+use crate::rows::{Rows, Shape};
 use crate::schema::Object;
-use crate::soql::{self, Plan, Problem};
+use crate::soql::{self, Plan};
 use crate::store;
-use crate::value;
 use crate::work::{Failure, finish};
-
-/// The whole body of a result without rows.
-const NOTHING: &[u8] = b"Records not found for this query";
 
 pub(crate) fn run(org: &Org, job: &Job, batch: &Batch) -> Result<(), Failure> {
     let body = store::request(&org.db, batch.n)?;
     let text = String::from_utf8_lossy(&body);
-    let (object, plan) = understand(org, job, &text)
-        .map_err(|message| Failure::batch(format!("Failed to process query: {message}")))?;
+    let all = job.operation == Operation::QueryAll;
+    let (object, plan) = understand(org, &text, Some(&job.object), all).map_err(|problem| {
+        let Problem { code, message } = problem;
+        Failure::batch(format!("Failed to process query: {code}: {message}"))
+    })?;
     let change = org.db.unchecked_transaction()?;
-    let rows = write_files(&change, &org.config, batch, object, &plan)?;
-    finish(&change, batch, rows, 0)?;
+    let rows = write_files(&change, &org.config, job, batch, object, &plan)?;
+    finish(&change, batch, (rows, 0), None)?;
     Ok(change.commit()?)
 }
 
-/// Reads and plans a query; the error is what the state message says.
-fn understand<'o>(org: &'o Org, job: &Job, text: &str) -> Result<(&'o Object, Plan<'o>), String> {
+/// Why a query is not understood.
+pub(crate) struct Problem {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+/// Reads and plans a query, which must be about an object if one is wanted.
+pub(crate) fn understand<'o>(
+    org: &'o Org,
+    text: &str,
+    wanted: Option<&str>,
+    all: bool,
+) -> Result<(&'o Object, Plan<'o>), Problem> {
     if text.chars().count() > soql::LENGTH {
-        return Err(
-            "MALFORMED_QUERY: SOQL statements cannot be longer than 100000 characters.".into()
-        );
+        let message = "SOQL statements cannot be longer than 100000 characters.".into();
+        return Err(Problem { code: "MALFORMED_QUERY", message });
     }
-    let explain = |problem: Problem| soql::explain(text, &problem);
+    let explain = |problem: soql::Problem| Problem {
+        code: problem.code,
+        message: soql::explain(text, &problem),
+    };
     let query = soql::parse(text).map_err(explain)?;
     let name = query.object;
     let Some(object) = org.schema.object(name.text) else {
@@ -45,60 +57,55 @@ fn understand<'o>(org: &'o Org, job: &Job, text: &str) -> Result<(&'o Object, Pl
             "sObject type '{shown}' is not supported. If you are attempting to use a custom object, be sure to append \
              the '__c' after the entity name. Please reference your WSDL or the describe call for the appropriate names."
         );
-        return Err(explain(Problem { code: "INVALID_TYPE", at: name.at, text }));
+        return Err(explain(soql::Problem { code: "INVALID_TYPE", at: name.at, text }));
     };
-    if object.name != job.object {
-        return Err(format!(
-            "INVALID_TYPE_FOR_OPERATION: The root entity of the requested query ({}) does not match the entity of the \
-             requested Bulk API Job ({}).",
-            object.name, job.object
-        ));
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != object.name) {
+        let message = format!(
+            "The root entity of the requested query ({}) does not match the entity of the requested Bulk API Job \
+             ({wanted}).",
+            object.name
+        );
+        return Err(Problem { code: "INVALID_TYPE_FOR_OPERATION", message });
     }
-    let plan = soql::plan(&query, object, job.operation == Operation::QueryAll).map_err(explain)?;
+    let plan = soql::plan(&query, object, all).map_err(explain)?;
     Ok((object, plan))
+}
+
+/// Gives a statement the values of its plan.
+pub(crate) fn bind(statement: &mut Statement<'_>, plan: &Plan<'_>) -> rusqlite::Result<()> {
+    let mut parameters = (1..).zip(&plan.parameters);
+    parameters.try_for_each(|(at, parameter)| statement.raw_bind_parameter(at, parameter.value()))
 }
 
 /// Runs a plan into files and counts the rows.
 fn write_files(
-    db: &Connection,
+    change: &Connection,
     config: &Config,
+    job: &Job,
     batch: &Batch,
     object: &Object,
     plan: &Plan<'_>,
-) -> rusqlite::Result<i64> {
-    let mut statement = db.prepare(&plan.sql)?;
-    for (at, parameter) in (1..).zip(&plan.parameters) {
-        statement.raw_bind_parameter(at, parameter.value())?;
-    }
-    let header = header(plan);
-    let mut file = header.clone();
-    let (mut count, mut in_file) = (0, 0);
+) -> Result<i64, Failure> {
+    let mut statement = change.prepare(&plan.sql)?;
+    bind(&mut statement, plan)?;
+    let shape = Shape::of(plan, object);
+    let new = || Rows::new(job.content, &shape, &job.version);
+    let (mut file, mut full, mut count) = (new(), 0, 0);
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next()? {
-        if in_file >= config.result_rows || file.len() >= config.result_bytes {
-            store::add_file(db, batch.n, &file)?;
-            header.clone_into(&mut file);
-            in_file = 0;
+        let (in_file, bytes) = file.size();
+        let large = bytes >= config.limits.result_bytes;
+        if large || in_file >= config.result_rows {
+            full += u64::from(large);
+            if full >= config.limits.result_files {
+                let message = "InternalServerError : Retried more than thirty times";
+                return Err(Failure::Batch(message.into()));
+            }
+            store::add_file(change, batch.n, &std::mem::replace(&mut file, new()).end())?;
         }
-        for (at, field) in plan.fields.iter().enumerate() {
-            value::write_cell(&mut file, field, &object.prefix, row.get_ref(at)?);
-            file.push(if at + 1 == plan.fields.len() { b'\n' } else { b',' });
-        }
+        file.push(row)?;
         count += 1;
-        in_file += 1;
     }
-    store::add_file(db, batch.n, if count == 0 { NOTHING } else { &file })?;
+    store::add_file(change, batch.n, &file.end())?;
     Ok(count)
-}
-
-/// The names of the fields as the schema spells them.
-fn header(plan: &Plan<'_>) -> Vec<u8> {
-    let mut line = Vec::new();
-    for field in &plan.fields {
-        csv::quote(&mut line, field.name.as_bytes());
-        line.push(b',');
-    }
-    line.pop();
-    line.push(b'\n');
-    line
 }

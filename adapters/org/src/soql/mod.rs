@@ -15,7 +15,7 @@ pub(crate) const LENGTH: usize = 100_000;
 /// How much of the query a message shows before and after the place it is about.
 const CONTEXT: usize = 60;
 
-/// The message for a problem as the service prints it: the line of the query, a caret below the
+/// The message for a problem as the service prints it behind the code: the line of the query, a caret below the
 /// place, its position, and what is wrong.
 pub(crate) fn explain(query: &str, problem: &Problem) -> String {
     let before = &query[..problem.at.min(query.len())];
@@ -28,8 +28,7 @@ pub(crate) fn explain(query: &str, problem: &Problem) -> String {
         query[before.len()..].chars().take_while(|c| *c != '\n').take(CONTEXT).collect();
     let caret = left.chars().count() + 1;
     format!(
-        "{}: \n{left}{right}\n{:>caret$}\nERROR at Row:{row}:Column:{}\n{}",
-        problem.code,
+        "\n{left}{right}\n{:>caret$}\nERROR at Row:{row}:Column:{}\n{}",
         "^",
         column + 1,
         problem.text

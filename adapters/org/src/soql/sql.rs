@@ -59,7 +59,9 @@ pub(crate) fn plan<'o>(
         }
         fields.push(field);
     }
-    let columns: Vec<String> = fields.iter().map(|field| field.sql()).collect();
+    // Last comes the record's number, selected or not: answers tell where a record is.
+    let columns = fields.iter().map(|field| field.sql()).chain(["n".to_owned()]);
+    let columns: Vec<String> = columns.collect();
     let mut sql = format!("SELECT {} FROM {} WHERE ", columns.join(", "), object.table());
     sql.push_str(if all { "1" } else { "deleted = 0" });
     if let Some(condition) = &query.condition {

@@ -43,6 +43,12 @@ impl Answer {
         parts.filter_map(|part| part.split_once('<').map(|(text, _)| text)).collect()
     }
 
+    /// The text of the first member of this name in JSON.
+    pub(crate) fn member(&self, name: &str) -> &str {
+        let rest = self.body.split_once(&format!("\"{name}\":\"")).map_or("", |(_, rest)| rest);
+        rest.split('"').next().unwrap_or_default()
+    }
+
     /// `status code: message` of a refusal.
     pub(crate) fn refusal(&self) -> String {
         format!(

@@ -1,6 +1,8 @@
 //! The practice org asked through its front door, in virtual time.
 
 mod client;
+mod faults;
+mod formats;
 mod fuzz;
 mod persistence;
 mod records;
