@@ -8,11 +8,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use sfbulk::rows::{Batch, Limits, RowCutter};
+use sfbulk::rows::{Batch, Limits, Outcome, RowCutter};
 use sfbulk::{
     Ask, Bounds, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary,
 };
@@ -21,36 +21,28 @@ use sfbulk_tests::desk::Desk;
 use sfbulk_tests::script::Kind;
 use sfbulk_tests::server::{CANARY, Server};
 
-use scripts::{Address, Outcome, SCRIPTS, Script};
+use scripts::{Address, Ending, SCRIPTS, Script};
 
 mod scripts;
 #[path = "../../examples/tokio_reqwest/executor.rs"]
 mod tokio_reqwest;
 
-/// Drives a job to its end. The duration is the longest silence borne; a connection must be made
-/// in half of it.
-type Drive = fn(&mut Job, &mut Listener<'_>, Duration) -> Result<Summary, Error>;
+/// Performs a run, and tells what came of it.
+type Drive = fn(Run) -> Told;
 
 /// The executors under test. A new one is a line here.
 const EXECUTORS: &[(&str, Drive)] = &[("ureq", with_ureq), ("reqwest", with_reqwest)];
 
-fn with_ureq(
-    job: &mut Job,
-    listener: &mut Listener<'_>,
-    silence: Duration,
-) -> Result<Summary, Error> {
-    let transport = sfbulk_ureq::Transport::with_timeouts(silence / 2, silence);
-    sfbulk_ureq::Executor::new(transport).run(job, listener)
+fn with_ureq(run: Run) -> Told {
+    let transport = sfbulk_ureq::Transport::with_timeouts(run.silence / 2, run.silence);
+    let executor = sfbulk_ureq::Executor::new(transport);
+    run.drive(|job, host| executor.run(job, host))
 }
 
-fn with_reqwest(
-    job: &mut Job,
-    listener: &mut Listener<'_>,
-    silence: Duration,
-) -> Result<Summary, Error> {
-    let http = tokio_reqwest::client(silence / 2, silence);
+fn with_reqwest(run: Run) -> Told {
+    let http = tokio_reqwest::client(run.silence / 2, run.silence);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(tokio_reqwest::run(job, &http, listener))
+    run.drive(|job, host| runtime.block_on(tokio_reqwest::run(job, &http, host)))
 }
 
 /// Runs at the same time; they mostly wait.
@@ -81,8 +73,8 @@ fn every_script_ends_as_it_says_with_every_executor() {
         let wrong: Vec<String> = plays
             .iter()
             .zip(&seen)
-            .filter(|(play, seen)| !seen.is(play.script.outcome))
-            .map(|(play, seen)| format!("{play}: {seen}, not {:?}", play.script.outcome))
+            .filter(|(play, seen)| !seen.is(play.script.ending))
+            .map(|(play, seen)| format!("{play}: {seen}, not {:?}", play.script.ending))
             .collect();
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
@@ -143,7 +135,7 @@ fn table(plays: &[Play], seen: &[Seen]) -> String {
         for seen in seen {
             write!(table, " {:<9}", seen.in_words().0).unwrap();
         }
-        if let Outcome::Either(_, why) = script.outcome {
+        if let Ending::Either(_, why) = script.ending {
             write!(table, " ({why})").unwrap();
         }
     }
@@ -161,15 +153,15 @@ enum Seen {
 }
 
 impl Seen {
-    fn is(&self, outcome: Outcome) -> bool {
-        match (self, outcome) {
-            (Self::Taken, Outcome::Taken) => true,
-            (Self::Refused(told), Outcome::Refused(word))
-            | (Self::Lost(told), Outcome::Lost(word))
-            | (Self::Unsent(told), Outcome::Unsent(word)) => {
+    fn is(&self, ending: Ending) -> bool {
+        match (self, ending) {
+            (Self::Taken, Ending::Taken) => true,
+            (Self::Refused(told), Ending::Refused(word))
+            | (Self::Lost(told), Ending::Lost(word))
+            | (Self::Unsent(told), Ending::Unsent(word)) => {
                 told.to_lowercase().contains(&word.to_lowercase())
             }
-            (seen, Outcome::Either(outcomes, _)) => outcomes.iter().any(|it| seen.is(*it)),
+            (seen, Ending::Either(endings, _)) => endings.iter().any(|it| seen.is(*it)),
             _ => false,
         }
     }
@@ -195,15 +187,20 @@ impl fmt::Display for Seen {
 impl Play {
     fn run(&self) -> Seen {
         let model = Server::default().takes(Duration::ZERO).table(["a", "b"], 2);
-        let server = BadServer::new(model, self.at, self.script.play);
-        let mut job = Job::new(self.spec()).unwrap();
-        let session = server.session_at(&self.instance(&server));
-        let desk = Desk::new(vec![self.rows()], move || session.clone());
-        let mut listener = Listener { desk, server: &server, at: self.at, notes: Vec::new() };
-        let result = server.serve(|| (self.drive)(&mut job, &mut listener, self.silence()));
-        match self.lie(&listener, &result) {
-            Some(lie) => Seen::Lie(format!("{lie}: {result:?}, {:?}", listener.notes)),
-            None => self.seen(&listener.notes, &result),
+        let server = Arc::new(BadServer::new(model, self.at, self.script.play));
+        let ear = Ear { server: Arc::clone(&server), at: self.at, notes: Arc::default() };
+        let run = Run {
+            spec: self.spec(),
+            batch: self.rows(),
+            session: server.session_at(&self.instance(&server)),
+            silence: self.silence(),
+            ear: ear.clone(),
+        };
+        let told = server.serve(|| (self.drive)(run));
+        let notes = ear.notes.lock().unwrap();
+        match self.lie(&server, &told, &notes) {
+            Some(lie) => Seen::Lie(format!("{lie}: {:?}, {notes:?}", told.result)),
+            None => self.seen(&told.result, &notes),
         }
     }
 
@@ -252,35 +249,31 @@ impl Play {
     }
 
     /// What must never be, if it is.
-    fn lie(
-        &self,
-        listener: &Listener<'_>,
-        result: &Result<Summary, Error>,
-    ) -> Option<&'static str> {
-        let Listener { desk, server, notes, .. } = listener;
-        let told = format!("{result:?} {notes:?} {:?}", desk.outcomes);
+    fn lie(&self, server: &BadServer, told: &Told, notes: &[Note]) -> Option<&'static str> {
+        let Told { result, outcomes, csv } = told;
+        let said = format!("{result:?} {notes:?} {outcomes:?}");
         let most = if self.at == Kind::Submit { 1 } else { 2 };
         let written = server.written();
-        let good = desk.outcomes.iter().filter(|row| row.success()).count();
+        let good = outcomes.iter().filter(|row| row.success()).count();
         let rows_missing = match result {
-            Ok(_) if self.is_query() => desk.csv != RESULT,
+            Ok(_) if self.is_query() => csv != RESULT,
             Ok(summary) => good as u64 != summary.rows,
             Err(_) => false,
         };
         let lies = [
-            (told.contains(CANARY), "a session is shown"),
+            (said.contains(CANARY), "a session is shown"),
             (server.was_followed_elsewhere(), "the session went to another server"),
             (server.arrived(self.at) > most, "a request was sent too often"),
             (written.values().any(|times| *times > 1), "a row was written twice"),
             (good > written.len(), "a row is called written and is not"),
-            (!RESULT.starts_with(&desk.csv), "the rows are not the server's"),
+            (!RESULT.starts_with(csv), "the rows are not the server's"),
             (rows_missing, "rows are missing"),
         ];
         lies.into_iter().find_map(|(is, what)| is.then_some(what))
     }
 
     /// What the machine was told of the answer, by what it said and did.
-    fn seen(&self, notes: &[Note], result: &Result<Summary, Error>) -> Seen {
+    fn seen(&self, result: &Result<Summary, Error>, notes: &[Note]) -> Seen {
         let why = notes.iter().find_map(|note| match note {
             Note::Retry { why, .. } => Some(why.clone()),
             _ => None,
@@ -300,15 +293,66 @@ impl Play {
     }
 }
 
-/// The host of a run, which also hears its notes.
-struct Listener<'a> {
-    desk: Desk,
-    server: &'a BadServer,
-    at: Kind,
-    notes: Vec<Note>,
+/// What an executor is to do: a load of this batch, or a query.
+struct Run {
+    spec: Spec,
+    batch: Batch,
+    session: Session,
+    /// The longest silence to be borne; a connection must be made in half of it.
+    silence: Duration,
+    /// Is to hear every note.
+    ear: Ear,
 }
 
-impl Host for Listener<'_> {
+/// What came of it: the end, the outcomes of a load, the rows of a query.
+struct Told {
+    result: Result<Summary, Error>,
+    outcomes: Vec<Outcome>,
+    csv: String,
+}
+
+impl Run {
+    /// For executors that drive a job.
+    fn drive(self, drive: impl FnOnce(&mut Job, &mut Listener) -> Result<Summary, Error>) -> Told {
+        let Self { spec, batch, session, ear, .. } = self;
+        let mut job = Job::new(spec).unwrap();
+        let desk = Desk::new(vec![batch], move || session.clone());
+        let mut host = Listener { desk, ear };
+        let result = drive(&mut job, &mut host);
+        Told { result, outcomes: host.desk.outcomes, csv: host.desk.csv }
+    }
+}
+
+/// Hears what happens in a run.
+#[derive(Clone)]
+struct Ear {
+    server: Arc<BadServer>,
+    at: Kind,
+    notes: Arc<Mutex<Vec<Note>>>,
+}
+
+impl Ear {
+    /// Has the next request wait until the play is over, so that its connection has surely been
+    /// closed before it, or what nobody asked for is surely in it.
+    fn hear(&self, note: Note) {
+        let answered = matches!(
+            (&note, self.at),
+            (Note::Created(_), Kind::Create) | (Note::Accepted { .. }, Kind::Submit)
+        );
+        if answered {
+            self.server.wait_for_the_end_of_the_play();
+        }
+        self.notes.lock().unwrap().push(note);
+    }
+}
+
+/// A host with an ear.
+struct Listener {
+    desk: Desk,
+    ear: Ear,
+}
+
+impl Host for Listener {
     fn batch(&mut self, ask: Ask) -> Result<Option<Batch>, Error> {
         self.desk.batch(ask)
     }
@@ -321,17 +365,8 @@ impl Host for Listener<'_> {
         self.desk.login(expired)
     }
 
-    /// Has the next request wait until the play is over, so that its connection has surely been
-    /// closed before it, or what nobody asked for is surely in it.
     fn note(&mut self, note: Note, _: &Summary) -> Result<(), Error> {
-        let answered = matches!(
-            (&note, self.at),
-            (Note::Created(_), Kind::Create) | (Note::Accepted { .. }, Kind::Submit)
-        );
-        if answered {
-            self.server.wait_for_the_end_of_the_play();
-        }
-        self.notes.push(note);
+        self.ear.hear(note);
         Ok(())
     }
 }

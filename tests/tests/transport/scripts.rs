@@ -10,7 +10,7 @@ pub(crate) struct Script {
     /// The requests that are answered so, each in a run of its own.
     pub(crate) at: &'static [Kind],
     pub(crate) play: &'static [Act],
-    pub(crate) outcome: Outcome,
+    pub(crate) ending: Ending,
 }
 
 /// Where the client is sent.
@@ -27,7 +27,7 @@ pub(crate) enum Address {
 
 /// What must come of it. The words must stand in what the machine, and so the user, is told.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Outcome {
+pub(crate) enum Ending {
     /// The answer is believed: all is well after the first try.
     Taken,
     /// It is a refusal: nothing is tried again.
@@ -38,14 +38,14 @@ pub(crate) enum Outcome {
     /// The request certainly did not arrive.
     Unsent(&'static str),
     /// One of these: libraries differ, for this reason.
-    Either(&'static [Outcome], &'static str),
+    Either(&'static [Ending], &'static str),
 }
-use Outcome::{Either, Lost, Refused, Taken, Unsent};
+use Ending::{Either, Lost, Refused, Taken, Unsent};
 
 /// A script that is played to a write, the answer to which is read whole, and to a read, the answer
 /// to which is streamed.
-const fn script(name: &'static str, play: &'static [Act], outcome: Outcome) -> Script {
-    Script { name, to: Address::Server, at: &[Submit, File], play, outcome }
+const fn script(name: &'static str, play: &'static [Act], ending: Ending) -> Script {
+    Script { name, to: Address::Server, at: &[Submit, File], play, ending }
 }
 
 impl Script {
