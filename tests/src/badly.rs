@@ -22,7 +22,7 @@ use crate::script::Kind;
 use crate::server::Server;
 use crate::socket::send;
 
-/// How long any single wait of this server may take; nobody waits so long unless a test has failed.
+/// How long any single wait of this server may take; a client that waits longer waits for ever.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// One thing that the server does. A play that does not end with [`Fin`](Act::Fin),
@@ -61,6 +61,7 @@ pub struct BadServer {
     play: Mutex<Option<&'static [Act]>>,
     played: (Mutex<bool>, Condvar),
     arrived: Mutex<BTreeMap<Kind, usize>>,
+    waited_for: AtomicBool,
     closing: AtomicBool,
 }
 
@@ -77,6 +78,7 @@ impl BadServer {
             play: Mutex::new(Some(play)),
             played: (Mutex::new(false), Condvar::new()),
             arrived: Mutex::default(),
+            waited_for: AtomicBool::new(false),
             closing: AtomicBool::new(false),
         }
     }
@@ -122,6 +124,11 @@ impl BadServer {
     /// How often each record was written.
     pub fn written(&self) -> BTreeMap<String, usize> {
         self.model().finish()
+    }
+
+    /// Whether a client bore its silence longer than any should.
+    pub fn was_waited_for(&self) -> bool {
+        self.waited_for.load(Ordering::SeqCst)
     }
 
     /// Whether anybody came to the second server.
@@ -199,7 +206,10 @@ impl BadServer {
         acted?;
         let Some(mut stream) = open else { return Ok(None) };
         if matches!(play.last(), Some(Act::Fin | Act::Silence)) {
-            return io::copy(&mut stream, &mut io::sink()).map(|_| None);
+            let hung_up = io::copy(&mut stream, &mut io::sink());
+            let waits = |e: &io::Error| e.kind() == io::ErrorKind::WouldBlock; // a read timed out
+            self.waited_for.fetch_or(hung_up.as_ref().is_err_and(waits), Ordering::SeqCst);
+            return hung_up.map(|_| None);
         }
         stream.read_exact(&mut [0])?;
         Ok(Some(stream))

@@ -53,7 +53,7 @@ const AT_ONCE: usize = 16;
 const SHORT: Duration = Duration::from_secs(1);
 
 /// How long they wait for one that is not; much longer than a busy machine ever takes.
-const LONG: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(30);
 
 /// The result of the query, as the model writes it.
 const RESULT: &str =
@@ -262,6 +262,7 @@ impl Play {
         };
         let lies = [
             (said.contains(CANARY), "a session is shown"),
+            (server.was_waited_for(), "the time-out for silence did not come"),
             (server.was_followed_elsewhere(), "the session went to another server"),
             (server.arrived(self.at) > most, "a request was sent too often"),
             (written.values().any(|times| *times > 1), "a row was written twice"),
