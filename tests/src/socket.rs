@@ -84,7 +84,8 @@ fn receive(from: &mut impl BufRead) -> io::Result<Option<Request<Bytes>>> {
     Ok(Some(request.body(body.into()).unwrap()))
 }
 
-fn send(mut to: &TcpStream, answer: &Response<Bytes>) -> io::Result<()> {
+/// Sends an answer as it is.
+pub(crate) fn send(mut to: &TcpStream, answer: &Response<Bytes>) -> io::Result<()> {
     let mut text = format!("HTTP/1.1 {}\r\n", answer.status()).into_bytes();
     for (name, value) in answer.headers() {
         text.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());

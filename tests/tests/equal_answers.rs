@@ -81,11 +81,12 @@ fn ureq(mut scenario: Scenario) -> String {
 
 fn tokio(mut scenario: Scenario) -> String {
     let socket = Socket::serve(std::mem::take(&mut scenario.server), SPEED);
+    let http = tokio_reqwest::client(Duration::from_secs(30), Duration::from_secs(120));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     told(
         scenario,
         move || socket.session(),
-        |job, desk| runtime.block_on(tokio_reqwest::run(job, &tokio_reqwest::client(), desk)),
+        |job, desk| runtime.block_on(tokio_reqwest::run(job, &http, desk)),
     )
 }
 

@@ -40,17 +40,15 @@ pub(crate) fn run(job: &mut Job, host: &mut impl Host) -> Result<Summary, Error>
 
 /// Sends one request on a connection of its own, and reads the whole answer.
 fn exchange(request: &Request<Bytes>) -> Result<Response<Bytes>, Failure> {
-    let unsent = |error: io::Error| Failure::Unsent(error.to_string());
-    let lost = |error: io::Error| Failure::Lost(error.to_string());
     let authority = request.uri().authority().map_or("", |authority| authority.as_str());
     if request.uri().scheme_str() != Some("http") {
-        return Err(Failure::Unsent("this executor speaks no TLS".into()));
+        return Err(Failure::unconnected("this executor speaks no TLS"));
     }
-    let mut socket = TcpStream::connect(authority).map_err(unsent)?;
-    socket.set_read_timeout(Some(SILENCE)).map_err(unsent)?;
-    socket.set_write_timeout(Some(SILENCE)).map_err(unsent)?;
-    send(&mut socket, authority, request).map_err(lost)?;
-    receive(BufReader::new(socket)).map_err(lost)
+    let mut socket = TcpStream::connect(authority).map_err(Failure::unconnected)?;
+    socket.set_read_timeout(Some(SILENCE)).map_err(Failure::unconnected)?;
+    socket.set_write_timeout(Some(SILENCE)).map_err(Failure::unconnected)?;
+    send(&mut socket, authority, request).map_err(Failure::unanswered)?;
+    receive(BufReader::new(socket)).map_err(Failure::unanswered)
 }
 
 fn send(socket: &mut TcpStream, authority: &str, request: &Request<Bytes>) -> io::Result<()> {

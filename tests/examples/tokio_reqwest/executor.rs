@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use sfbulk::{Call, Error, Failure, Host, Job, Page, Reply, Summary, Tag, Time, Turn};
 use tokio::sync::mpsc::{Sender, channel};
-use tokio::{task::JoinSet, time::timeout};
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::timeout;
 
 enum Event {
     Page(Tag, Page),
@@ -55,12 +56,18 @@ async fn transfer(
     events: &Sender<Event>,
 ) -> Result<Reply, Failure> {
     let request = request.try_into().map_err(failure)?;
+    yield_now().await; // idle connections see to it first that they were closed, or hold surprises
     let mut response = http.execute(request).await.map_err(failure)?;
     let mut head = http::Response::new(()).into_parts().0;
     (head.status, head.headers) = (response.status(), response.headers().clone());
     let mut intake = expect.open(head);
-    while let Some(piece) = response.chunk().await.map_err(failure)? {
-        if let Some(page) = intake.push(&piece)? {
+    loop {
+        let page = match response.chunk().await {
+            Ok(Some(piece)) => intake.push(&piece)?,
+            Ok(None) => break,
+            Err(error) => return Ok(intake.broke_off(in_words(error))),
+        };
+        if let Some(page) = page {
             events.send(Event::Page(tag, page)).await.ok();
         }
     }
@@ -74,18 +81,23 @@ async fn transfer(
 /// When in doubt, lost.
 fn failure(error: reqwest::Error) -> Failure {
     let unsent = error.is_connect() || error.is_builder();
-    let why = format!("{:?}", error.without_url());
-    if unsent { Failure::Unsent(why) } else { Failure::Lost(why) }
+    let why = in_words(error);
+    if unsent { Failure::unconnected(why) } else { Failure::unanswered(why) }
+}
+
+/// reqwest's own words leave out why, and name an address that may hold a session.
+fn in_words(error: reqwest::Error) -> String {
+    format!("{:?}", error.without_url())
 }
 
 /// A client that tells the truth: see "What every executor must set" in `adapters/README.md`.
-pub(crate) fn client() -> reqwest::Client {
+pub(crate) fn client(connect: Duration, silence: Duration) -> reqwest::Client {
     rustls::crypto::ring::default_provider().install_default().ok(); // or the one there is
     let client = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
-        .connect_timeout(Duration::from_secs(30))
-        .read_timeout(Duration::from_secs(120))
+        .connect_timeout(connect)
+        .read_timeout(silence)
         .pool_idle_timeout(Duration::from_secs(10));
     client.build().expect("these settings go together")
 }

@@ -5,6 +5,8 @@
 //! cargo run -p sfbulk-tests --example tokio_reqwest Account < accounts.csv
 //! ```
 
+use std::time::Duration;
+
 #[path = "../app/mod.rs"]
 mod app;
 mod executor;
@@ -12,7 +14,8 @@ mod executor;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), sfbulk::Error> {
     let (mut job, mut app) = app::start()?;
-    let summary = executor::run(&mut job, &executor::client(), &mut app).await?;
+    let http = executor::client(Duration::from_secs(30), Duration::from_secs(120));
+    let summary = executor::run(&mut job, &http, &mut app).await?;
     eprintln!("{} rows, {} calls", summary.rows, summary.calls);
     Ok(())
 }
