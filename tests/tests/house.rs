@@ -78,7 +78,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         match path.is_dir() {
-            true if name == "target" || name == ".git" || name == ".sfbulk" => {}
+            _ if [".git", ".sfbulk", "target"].contains(&&*name) => {}
             true => files.extend(files_below(&path)),
             false => files.push(path),
         }

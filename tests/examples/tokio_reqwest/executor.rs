@@ -29,14 +29,17 @@ pub(crate) async fn run(
             Some(Turn::Done(result)) => return result,
             Some(Turn::Send(call)) => {
                 while calls.try_join_next().is_some() {} // has told its reply
-                calls.spawn(perform(http.clone(), call, events.clone()));
+                let (http, events, tag) = (http.clone(), events.clone(), call.tag);
+                calls.spawn(async move {
+                    let reply = perform(http, call, &events).await.unwrap_or_else(Reply::Failed);
+                    events.send(Event::Reply(tag, reply)).await.ok();
+                });
                 continue;
             }
-            Some(Turn::Wait(until)) => {
-                until.map_or(Duration::MAX, |(moment, _)| moment.saturating_since(now()))
-            }
+            Some(Turn::Wait(until)) => until,
         };
-        match timeout(until, inbox.recv()).await {
+        let wait = until.map_or(Duration::MAX, |(moment, _)| moment.saturating_since(now()));
+        match timeout(wait, inbox.recv()).await {
             Ok(Some(Event::Page(tag, page))) => job.deliver(tag, page, host),
             Ok(Some(Event::Reply(tag, reply))) => job.reply(tag, now(), reply),
             Ok(None) | Err(_) => {}
@@ -44,13 +47,7 @@ pub(crate) async fn run(
     }
 }
 
-async fn perform(http: reqwest::Client, call: Call, events: Sender<Event>) {
-    let tag = call.tag;
-    let reply = transfer(http, call, &events).await.unwrap_or_else(Reply::Failed);
-    events.send(Event::Reply(tag, reply)).await.ok();
-}
-
-async fn transfer(
+async fn perform(
     http: reqwest::Client,
     Call { tag, request, expect }: Call,
     events: &Sender<Event>,
