@@ -34,7 +34,8 @@ impl Format {
     /// The media type of its results.
     pub(crate) fn media_type(self) -> &'static str {
         match self {
-            Self::Csv => "text/csv; charset=UTF-8",
+            // Some clients compare it as a whole: no charset, as in much recorded traffic.
+            Self::Csv => "text/csv",
             Self::Xml | Self::Json => self.wire().media_type(),
         }
     }

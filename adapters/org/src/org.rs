@@ -266,9 +266,17 @@ impl Org {
     }
 
     pub(crate) fn job(&self, id: &str) -> Result<Job, Refusal> {
-        let found =
-            ids::number(ids::JOB, id).map(|n| Job::find(&self.db, n)).transpose()?.flatten();
+        let number = ids::number(ids::JOB, id);
+        let found = number.map(|n| Job::find(&self.db, n)).transpose()?.flatten();
+        let found = found.map(|job| self.is_kept(&job).map(|kept| kept.then_some(job)));
+        let found = found.transpose()?.flatten();
         found.ok_or_else(|| Refusal::bad("InvalidJob", format!("Invalid job id: {}", brief(id))))
+    }
+
+    /// A job is known for a while after its youngest batch, or its creation, and never again.
+    fn is_kept(&self, job: &Job) -> rusqlite::Result<bool> {
+        let oldest = self.clock.last.saturating_sub(millis(self.config.limits.retention));
+        Ok(job.created >= oldest || Batch::youngest(&self.db, job.n)? >= Some(oldest))
     }
 
     fn batch(&self, job: &Job, id: &str) -> Result<Batch, Refusal> {

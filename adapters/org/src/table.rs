@@ -39,9 +39,10 @@ pub(crate) struct Table<'a> {
 impl<'a> Table<'a> {
     /// Reads the body of a batch, or says what the batch's state message says.
     pub(crate) fn read(format: Format, text: &'a str, limits: &'a Limits) -> Result<Self, String> {
-        let most = limits.characters;
-        if text.len() > limits.bytes || characters(text) > most {
-            return Err(format!("Failed to read request. Exceeded max size limit of {most}"));
+        for (size, most) in [(text.len(), limits.bytes), (characters(text), limits.characters)] {
+            if size > most {
+                return Err(format!("Failed to read request. Exceeded max size limit of {most}"));
+            }
         }
         let table = Self::new(limits);
         match format {
