@@ -289,7 +289,7 @@ fn who_is_silent_or_drips_is_not_waited_for() {
 fn heads_have_a_bound() {
     let server = server();
     let many = "X: y\r\n".repeat(1_000);
-    let large = format!("X: {}\r\n", "y".repeat(100_000));
+    let large = format!("X: {}\r\n", "y".repeat(1_000_000));
     let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(100_000));
     for head in [
         format!("GET / HTTP/1.1\r\n{many}\r\n"),
