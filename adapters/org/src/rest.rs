@@ -182,7 +182,7 @@ fn limits(org: &Org, now: i64) -> Result<Value, Refusal> {
     let left =
         |most: u64, used: u64| json!({ "Max": most, "Remaining": most.saturating_sub(used) });
     Ok(json!({
-        "DailyApiRequests": left(limits.daily_requests, org.requests(now)),
+        "DailyApiRequests": left(limits.daily_requests, org.usage.of_a_day(now)),
         "DailyBulkApiBatches": left(limits.daily_batches, Batch::added_since(&org.db, now - DAY)?),
     }))
 }
