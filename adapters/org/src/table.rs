@@ -175,3 +175,13 @@ impl<'a> Table<'a> {
 pub(crate) fn characters(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.chars().map(char::len_utf16).sum() }
 }
+
+/// A table as texts, its header first.
+#[cfg(test)]
+pub(crate) fn cut(format: Format, text: &str) -> Result<Vec<Vec<String>>, String> {
+    let limits = Limits::default();
+    let table = Table::read(format, text, &limits)?;
+    let texts = |row: &[Cell<'_>]| row.iter().map(ToString::to_string).collect();
+    let rows = (0..table.len()).map(|at| texts(table.row(at, &mut Vec::new())));
+    Ok(std::iter::once(texts(table.header())).chain(rows).collect())
+}
