@@ -50,7 +50,7 @@ const DRAIN: usize = 1024 * 1024 * 1024;
 const BODY: Duration = Duration::from_secs(40 * 60);
 /// Connections at once; the next is closed as it comes. More than any client opens, and few enough
 /// that their buffers stay small.
-const CONNECTIONS: usize = 256;
+const CONNECTIONS: usize = 128;
 /// How much room an announced body gets before it comes: a whole batch.
 const BELIEVED: usize = 10 * 1024 * 1024;
 /// How much of a body that will be cut goes out at once.

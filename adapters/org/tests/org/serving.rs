@@ -238,7 +238,7 @@ fn a_slow_org_takes_its_time() {
 #[test]
 fn there_are_only_so_many_connections() {
     let server = server();
-    let mut lines: Vec<Line> = (0..256).map(|_| Line::to(&server)).collect();
+    let mut lines: Vec<Line> = (0..128).map(|_| Line::to(&server)).collect();
     let ask = |line: &mut Line| line.ask(&server, "GET /services/async/66.0/job/x", "", "").0;
     for line in &mut lines {
         assert_eq!(ask(line), 400);
