@@ -20,6 +20,7 @@ pub struct Config {
     pub(crate) session: String,
     pub(crate) max_body: usize,
     pub(crate) epoch: Duration,
+    pub(crate) silence: Duration,
     pub(crate) limits: Limits,
     pub(crate) permissions: Permissions,
 }
@@ -33,6 +34,7 @@ impl Config {
             session: format!("{}!PRACTICE.1", ids::long("00D", 1)),
             max_body: 64 * 1024 * 1024,
             epoch: Duration::from_secs(1_767_225_600),
+            silence: Duration::from_secs(60),
             limits: Limits::default(),
             permissions: Permissions::default(),
         }
@@ -67,6 +69,14 @@ impl Config {
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> Self {
         self.max_body = bytes;
+        self
+    }
+
+    /// How long a served org waits for a request's head (and for the next request on an idle
+    /// connection), and for the next piece of a body, before it closes the connection. 60 s.
+    #[must_use]
+    pub fn silence(mut self, silence: Duration) -> Self {
+        self.silence = silence;
         self
     }
 

@@ -107,18 +107,14 @@ mod tests {
     use super::*;
     use crate::config::Limits;
     use crate::format::Format;
-    use crate::table::Cell;
+    use crate::table;
 
     fn parse<'a>(text: &'a str, limits: &'a Limits) -> Result<Table<'a>, String> {
         Table::read(Format::Csv, text, limits)
     }
 
     fn cut(text: &str) -> Vec<Vec<String>> {
-        let limits = Limits::default();
-        let table = parse(text, &limits).unwrap();
-        let texts = |row: &[Cell<'_>]| row.iter().map(ToString::to_string).collect();
-        let rows = (0..table.len()).map(|at| texts(table.row(at, &mut Vec::new())));
-        std::iter::once(texts(table.header())).chain(rows).collect()
+        table::cut(Format::Csv, text).unwrap()
     }
 
     #[test]

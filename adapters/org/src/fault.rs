@@ -90,10 +90,6 @@ impl Call {
         (Self::Result, "result"),
         (Self::Any, "any"),
     ];
-
-    fn read(text: &str) -> Option<Self> {
-        Self::NAMES.iter().find(|(_, name)| *name == text).map(|(call, _)| *call)
-    }
 }
 
 impl fmt::Display for Call {
@@ -114,136 +110,107 @@ impl fmt::Display for UnknownFault {
 
 impl std::error::Error for UnknownFault {}
 
-/// How a fault is written and what it does.
-struct Form {
-    name: &'static str,
-    arguments: &'static str,
-    help: &'static str,
-    read: fn(&[&str]) -> Option<Fault>,
-}
-
-const fn form(
-    name: &'static str,
-    arguments: &'static str,
-    help: &'static str,
-    read: fn(&[&str]) -> Option<Fault>,
-) -> Form {
-    Form { name, arguments, help, read }
-}
-
-/// A count of requests.
-fn n(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|n| *n > 0)
-}
-
-/// A plain word, as codes are.
-fn word(text: &str) -> Option<String> {
-    let plain = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    plain.then(|| text.to_owned())
-}
+/// How a fault is written, what it does, and how its arguments are read.
+struct Form(&'static str, &'static str, &'static str, fn(&mut Arguments<'_>) -> Option<Fault>);
 
 const FORMS: [Form; 20] = [
-    form("lose-answer", ":N", "batch N is added, the answer never comes", |a| match a {
-        [batch] => Some(Fault::LoseAnswer { batch: n(batch)? }),
-        _ => None,
+    Form("lose-answer", ":N", "batch N is added, the answer never comes", |a| {
+        Some(Fault::LoseAnswer { batch: a.nth()? })
     }),
-    form("lose-create", "", "a job is created, the answer never comes", |a| {
-        a.is_empty().then_some(Fault::LoseCreate)
+    Form("lose-create", "", "a job is created, the answer never comes", |_| {
+        Some(Fault::LoseCreate)
     }),
-    form("lose-close", "", "a job is closed, the answer never comes", |a| {
-        a.is_empty().then_some(Fault::LoseClose)
+    Form("lose-close", "", "a job is closed, the answer never comes", |_| Some(Fault::LoseClose)),
+    Form("lose-abort", "", "a job is aborted, the answer never comes", |_| Some(Fault::LoseAbort)),
+    Form("drop-request", ":N", "batch N is read, never added, not answered", |a| {
+        Some(Fault::DropRequest { batch: a.nth()? })
     }),
-    form("lose-abort", "", "a job is aborted, the answer never comes", |a| {
-        a.is_empty().then_some(Fault::LoseAbort)
+    Form("cut-upload", ":N", "the connection drops in the middle of batch N", |a| {
+        Some(Fault::CutUpload { batch: a.nth()? })
     }),
-    form("drop-request", ":N", "batch N is read, never added, not answered", |a| match a {
-        [batch] => Some(Fault::DropRequest { batch: n(batch)? }),
-        _ => None,
+    Form("late", ":N:SECONDS", "batch N is added so much later, not answered", |a| {
+        Some(Fault::Late { batch: a.nth()?, seconds: a.number()? })
     }),
-    form("cut-upload", ":N", "the connection drops in the middle of batch N", |a| match a {
-        [batch] => Some(Fault::CutUpload { batch: n(batch)? }),
-        _ => None,
+    Form("gateway", ":N", "batch N is added, a 504 page is the answer", |a| {
+        Some(Fault::Gateway { batch: a.nth()? })
     }),
-    form("late", ":N:SECONDS", "batch N is added so much later, not answered", |a| match a {
-        [batch, seconds] => Some(Fault::Late { batch: n(batch)?, seconds: seconds.parse().ok()? }),
-        _ => None,
+    Form("status", ":CALL:N:STATUS[:RETRY-AFTER]", "a page with this status, nothing done", |a| {
+        let (call, nth, status) = (a.call()?, a.nth()?, a.number()?);
+        let retry_after = if a.is_empty() { None } else { Some(a.number()?) };
+        (400..600).contains(&status).then_some(Fault::Status { call, nth, status, retry_after })
     }),
-    form("gateway", ":N", "batch N is added, a 504 page is the answer", |a| match a {
-        [batch] => Some(Fault::Gateway { batch: n(batch)? }),
-        _ => None,
+    Form("refuse", ":CALL:N:CODE", "an error of the service, nothing done", |a| {
+        Some(Fault::Refuse { call: a.call()?, nth: a.nth()?, code: a.word()? })
     }),
-    form(
-        "status",
-        ":CALL:N:STATUS[:RETRY-AFTER]",
-        "a page with this status, nothing done",
-        read_status,
-    ),
-    form("refuse", ":CALL:N:CODE", "an error of the service, nothing done", |a| match a {
-        [call, nth, code] => {
-            Some(Fault::Refuse { call: Call::read(call)?, nth: n(nth)?, code: word(code)? })
-        }
-        _ => None,
+    Form("expire-session", ":N", "the session ends before request N", |a| {
+        Some(Fault::ExpireSession { request: a.nth()? })
     }),
-    form("expire-session", ":N", "the session ends before request N", |a| match a {
-        [request] => Some(Fault::ExpireSession { request: n(request)? }),
-        _ => None,
+    Form("cut-result", ":N:BYTES", "result N breaks off after so many bytes", |a| {
+        Some(Fault::CutResult { result: a.nth()?, bytes: a.number()? })
     }),
-    form("cut-result", ":N:BYTES", "result N breaks off after so many bytes", |a| match a {
-        [result, bytes] => {
-            Some(Fault::CutResult { result: n(result)?, bytes: bytes.parse().ok()? })
-        }
-        _ => None,
+    Form("short-result", ":N", "result N lacks its last row", |a| {
+        Some(Fault::ShortResult { result: a.nth()? })
     }),
-    form("short-result", ":N", "result N lacks its last row", |a| match a {
-        [result] => Some(Fault::ShortResult { result: n(result)? }),
-        _ => None,
+    Form("fail-batch", ":N[:CODE]", "batch N fails, InternalServerError or CODE", |a| {
+        let batch = a.nth()?;
+        let code = if a.is_empty() { "InternalServerError".into() } else { a.word()? };
+        Some(Fault::FailBatch { batch, code })
     }),
-    form("fail-batch", ":N[:CODE]", "batch N fails, InternalServerError or CODE", |a| match a {
-        [batch] => Some(Fault::FailBatch { batch: n(batch)?, code: "InternalServerError".into() }),
-        [batch, code] => Some(Fault::FailBatch { batch: n(batch)?, code: word(code)? }),
-        _ => None,
+    Form("half-fail-batch", ":N", "batch N fails after half of its rows", |a| {
+        Some(Fault::HalfFailBatch { batch: a.nth()? })
     }),
-    form("half-fail-batch", ":N", "batch N fails after half of its rows", |a| match a {
-        [batch] => Some(Fault::HalfFailBatch { batch: n(batch)? }),
-        _ => None,
+    Form("lock-failure", ":N", "every second row of batch N is locked", |a| {
+        Some(Fault::LockFailure { batch: a.nth()? })
     }),
-    form("lock-failure", ":N", "every second row of batch N is locked", |a| match a {
-        [batch] => Some(Fault::LockFailure { batch: n(batch)? }),
-        _ => None,
+    Form("list-twice", ":N", "list N of batches has the last one twice", |a| {
+        Some(Fault::ListTwice { list: a.nth()? })
     }),
-    form("list-twice", ":N", "list N of batches has the last one twice", |a| match a {
-        [list] => Some(Fault::ListTwice { list: n(list)? }),
-        _ => None,
+    Form("missing-from-list", ":N", "list N of batches lacks the last one", |a| {
+        Some(Fault::MissingFromList { list: a.nth()? })
     }),
-    form("missing-from-list", ":N", "list N of batches lacks the last one", |a| match a {
-        [list] => Some(Fault::MissingFromList { list: n(list)? }),
-        _ => None,
+    Form("quota", ":N", "batch N and all later ones exceed the quota", |a| {
+        Some(Fault::Quota { batch: a.nth()? })
     }),
-    form("quota", ":N", "batch N and all later ones exceed the quota", |a| match a {
-        [batch] => Some(Fault::Quota { batch: n(batch)? }),
-        _ => None,
-    }),
-    form("slow", ":MILLISECONDS", "every answer takes so long", |a| match a {
-        [milliseconds] => Some(Fault::Slow { milliseconds: milliseconds.parse().ok()? }),
-        _ => None,
+    Form("slow", ":MILLISECONDS", "every answer takes so long", |a| {
+        Some(Fault::Slow { milliseconds: a.number()? })
     }),
 ];
 
-fn read_status(arguments: &[&str]) -> Option<Fault> {
-    let (call, nth, status, retry_after) = match arguments {
-        [call, nth, status] => (call, nth, status, None),
-        [call, nth, status, retry_after] => (call, nth, status, Some(retry_after.parse().ok()?)),
-        _ => return None,
-    };
-    let status = status.parse().ok().filter(|status| (400..600).contains(status))?;
-    Some(Fault::Status { call: Call::read(call)?, nth: n(nth)?, status, retry_after })
+/// What follows the name of a fault, to be read one by one.
+struct Arguments<'a>(std::iter::Peekable<std::str::Split<'a, char>>);
+
+impl Arguments<'_> {
+    fn is_empty(&mut self) -> bool {
+        self.0.peek().is_none()
+    }
+
+    fn number<T: FromStr>(&mut self) -> Option<T> {
+        self.0.next()?.parse().ok()
+    }
+
+    /// A count of requests.
+    fn nth(&mut self) -> Option<u32> {
+        self.number().filter(|n| *n > 0)
+    }
+
+    fn call(&mut self) -> Option<Call> {
+        let text = self.0.next()?;
+        Call::NAMES.iter().find(|(_, name)| *name == text).map(|(call, _)| *call)
+    }
+
+    /// A plain word, as codes are.
+    fn word(&mut self) -> Option<String> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+        let word = self.0.next().filter(|word| !word.is_empty() && word.bytes().all(plain));
+        word.map(str::to_owned)
+    }
 }
 
 impl Fault {
     /// All faults as the command takes them, a line for each.
     pub fn help() -> String {
         let mut help = String::new();
-        for Form { name, arguments, help: line, .. } in &FORMS {
+        for Form(name, arguments, line, _) in &FORMS {
             let _ = writeln!(help, "  {:<36}{line}", format!("{name}{arguments}"));
         }
         let calls = Call::NAMES.map(|(_, name)| name).join(", ");
@@ -294,14 +261,14 @@ impl FromStr for Fault {
     fn from_str(text: &str) -> Result<Self, UnknownFault> {
         let mut parts = text.split(':');
         let name = parts.next().unwrap_or_default();
-        let Some(form) = FORMS.iter().find(|form| form.name == name) else {
-            let names = FORMS.map(|form| form.name).join(", ");
+        let Some(Form(_, form, _, read)) = FORMS.iter().find(|form| form.0 == name) else {
+            let names = FORMS.map(|form| form.0).join(", ");
             let shown: String = name.chars().take(40).collect();
             return Err(UnknownFault(format!("no fault is named {shown:?}; there are {names}")));
         };
-        let arguments: Vec<&str> = parts.collect();
-        (form.read)(&arguments)
-            .ok_or_else(|| UnknownFault(format!("this fault is written {name}{}", form.arguments)))
+        let mut arguments = Arguments(parts.peekable());
+        let fault = read(&mut arguments).filter(|_| arguments.is_empty());
+        fault.ok_or_else(|| UnknownFault(format!("this fault is written {name}{form}")))
     }
 }
 
@@ -342,12 +309,12 @@ mod tests {
 
     #[test]
     fn every_fault_is_read_as_it_is_written() {
-        for form in &FORMS {
-            let arguments = form.arguments.replace(['[', ']'], "");
+        for Form(name, arguments, ..) in &FORMS {
+            let arguments = arguments.replace(['[', ']'], "");
             let arguments = arguments.replace("STATUS", "503").replace("RETRY-AFTER", "30");
             let arguments = arguments.replace("CALL", "poll").replace("CODE", "Timeout");
             let text = arguments.replace("MILLISECONDS", "5").replace("SECONDS", "90");
-            let text = format!("{}{}", form.name, text.replace("BYTES", "100").replace(":N", ":2"));
+            let text = format!("{name}{}", text.replace("BYTES", "100").replace(":N", ":2"));
             let fault: Fault = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(fault.to_string(), text);
         }

@@ -31,9 +31,10 @@ impl Format {
         }
     }
 
-    /// The media type of its results, without a charset: there are clients that compare all of it.
+    /// The media type of its results.
     pub(crate) fn media_type(self) -> &'static str {
         match self {
+            // Some clients compare it as a whole: no charset, as in much recorded traffic.
             Self::Csv => "text/csv",
             Self::Xml | Self::Json => self.wire().media_type(),
         }

@@ -39,7 +39,8 @@ pub(crate) fn run(
     let (mut processed, mut failed) = (0, 0);
     let mut spare = Vec::new();
     let half = fate == Some(&Fate::HalfFails);
-    for at in 0..if half { table.len() / 2 } else { table.len() } {
+    let end = if half { table.len() / 2 } else { table.len() };
+    for at in 0..end {
         processed += 1;
         let locked = fate == Some(&Fate::Locks) && at % 2 == 0;
         let row = if locked { Err(lock()) } else { loader.row(table.row(at, &mut spare)) };

@@ -259,6 +259,12 @@ impl Batch {
         all.query_map([job], Self::read)?.collect()
     }
 
+    /// When the youngest batch of a job was added.
+    pub(crate) fn youngest(db: &Connection, job: i64) -> rusqlite::Result<Option<i64>> {
+        let mut youngest = db.prepare_cached("SELECT max(created) FROM _batch WHERE job = ?")?;
+        youngest.query_row([job], |row| row.get(0))
+    }
+
     /// The pending batch that was done first, if its end has come.
     pub(crate) fn due(db: &Connection, now: i64) -> rusqlite::Result<Option<Self>> {
         db.prepare_cached(

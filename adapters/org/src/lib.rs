@@ -30,17 +30,45 @@
 //!
 //! # What it has
 //!
-//! Jobs of content type CSV, created by XML or JSON documents, for insert, update, upsert, delete,
-//! hardDelete, query and queryAll; all resources of jobs, batches and results; the control documents
-//! in the layout of the service. Account, Contact, Lead, Opportunity, Case, Task and User with their
-//! usual fields (`src/schema.txt`); objects and fields ending in `__c` come into being when a job or
-//! a file first names them, as text. SOQL over one object: a list of fields, `WHERE`, `ORDER BY`,
-//! `LIMIT`. Everything is kept in the database: records, jobs, batches, what was sent and what came
-//! of it, without an end to its retention.
+//! Jobs of content type CSV, XML and JSON, created by XML or JSON documents, for insert, update,
+//! upsert, delete, hardDelete, query and queryAll; all resources of jobs, batches and results; the
+//! control documents in the layout of the service. Account, Contact, Lead, Opportunity, Case, Task
+//! and User with their usual fields (`src/schema.txt`); objects and fields ending in `__c` come into
+//! being when a job or a file first names them, as text. SOQL over one object: a list of fields,
+//! `WHERE`, `ORDER BY`, `LIMIT`. Everything is kept in the database: records, jobs, batches, what was
+//! sent and what came of it; what is older than [`Limits::retention`] stays there, but is not told of.
+//!
+//! Of REST, what bulk clients ask for on the way: the versions, the resources, describeGlobal and
+//! describe, `limits`, `query` and `queryAll` in pages of 2,000 rows, `userinfo`.
 //!
 //! What the service has and the practice org has not is refused where the service would refuse
-//! something: a job with another content type when it is created, a query with more than that when
+//! something: a job with a ZIP content type when it is created, a query with more than that when
 //! its batch is processed. Nothing is quietly done in part. Deletes do not cascade.
+//!
+//! # What can be forbidden, and what can go wrong
+//!
+//! [`Limits`] lowers each limit of the service for a test, [`Permissions`] takes rights away.
+//! A [`Fault`] is armed by name and counts requests, so it strikes the same request every time:
+//!
+//! ```
+//! # use bytes::Bytes;
+//! # use http::Request;
+//! # use sfbulk::Time;
+//! use sfbulk_org::{Fault, NoAnswer, Org};
+//!
+//! let mut org = Org::in_memory()?;
+//! org.fault(Fault::LoseCreate);
+//! # let create = Request::post("/services/async/66.0/job")
+//! #     .header("X-SFDC-Session", org.session())
+//! #     .header("Content-Type", "application/json")
+//! #     .body(Bytes::from(r#"{"operation":"insert","object":"Account","contentType":"CSV"}"#))?;
+//! assert_eq!(org.deliver(Time::ZERO, create).unwrap_err(), NoAnswer::Lost); // the job is there
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Org::deliver`] answers as a wire would, and [`serve`] plays the same on its sockets;
+//! [`Org::handle`] knows no faults. Whatever a client sends is bounded: bodies packed and unpacked,
+//! heads, depth and breadth of documents, connections, and the time for each of them.
 //!
 //! # How time passes
 //!
@@ -56,6 +84,8 @@
 //!
 //! # What is decided where the documents are silent
 //!
+//! * In every format `#N/A` stands for null, as it must in CSV. An empty value says nothing.
+//! * JSON's `attributes` of a record are passed over; a name that a record has twice is an error.
 //! * A row with more or fewer values than the header has columns fails by itself.
 //! * Line breaks inside values come back as they were sent; the service may turn CRLF into LF.
 //! * Text compares without regard to case in SOQL and as a key, for ASCII letters.
@@ -64,10 +94,13 @@
 //!
 //! # Reading the source
 //!
-//! `org` receives a request and finds its `route`; `jobs` holds jobs and batches and what time makes
-//! of them; `work` does what is due, by `ingest` (with a `loader` for its rows) or `query`; `store` is the database; `schema`,
-//! `value`, `csv`, `calendar` and `ids` are what records are made of; `soql` turns queries into SQL;
-//! `documents`, `answer` and `gzip` make the answers; `serve` is the listener.
+//! `org` receives a request, finds its `route` and what is `wanted`; `rest` answers what is not bulk,
+//! with `describe`; `jobs` holds jobs and batches and what time makes of them; `work` does what is
+//! due, by `ingest` (with a `loader` for its rows) or `query`; `store` is the database. Records come
+//! in as a `table`, from `csv`, `records_json` or `records_xml`, and go out as `outcomes` or `rows`,
+//! in a `format`; `schema`, `value`, `calendar` and `ids` are what they are made of; `soql` turns
+//! queries into SQL. `documents`, `answer` and `gzip` make the answers; `fault` names what can go
+//! wrong and `trouble` plays it; `serve` is the listener.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -100,7 +133,9 @@ mod soql;
 mod store;
 mod table;
 mod trouble;
+mod usage;
 mod value;
+mod wanted;
 mod work;
 
 pub use config::{Config, Limits, Permissions};

@@ -5,26 +5,28 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use http::header::{HeaderMap, HeaderValue, LOCATION};
 use http::{Request, Response, StatusCode};
 use rusqlite::Connection;
 use sfbulk::Time;
 
 use crate::answer::{self, Refusal};
 use crate::config::Config;
-use crate::documents::{self, Said, Wire};
+use crate::documents::{self, Wire};
 use crate::error::OrgError;
-use crate::format::Format;
 use crate::gzip;
 use crate::ids;
 use crate::jobs::{Batch, Job, Operation, Phase};
 use crate::route::{self, Route};
 use crate::schema::{self, Schema};
 use crate::trouble::Troubles;
+use crate::usage::Usage;
+use crate::wanted::{
+    Wanted, brief, check_batch_type, document_wire, media_type, read_document, wanted_state,
+};
 use crate::{rest, store, work};
 
 pub(crate) const DAY: i64 = 86_400_000;
-const HOUR: i64 = 3_600_000;
 /// Objects that every org has and the Bulk API does not take (some of them).
 const NOT_BULK: [&str; 8] = [
     "AcceptedEventRelation",
@@ -36,8 +38,6 @@ const NOT_BULK: [&str; 8] = [
     "TaskPriority",
     "TaskStatus",
 ];
-/// Job documents are a few hundred bytes; whatever is larger is none.
-const DOCUMENT: usize = 64 * 1024;
 
 /// A practice org. See the crate's first page.
 #[derive(Debug)]
@@ -49,8 +49,7 @@ pub struct Org {
     pub(crate) troubles: Troubles,
     session: String,
     sessions: u64,
-    /// How many requests each of the last hours had.
-    usage: Vec<(i64, u64)>,
+    pub(crate) usage: Usage,
     /// REST queries that can be gone on with.
     pub(crate) cursors: VecDeque<rest::Cursor>,
 }
@@ -72,10 +71,6 @@ impl Clock {
 
 /// The end of the year 9999; sums of moments and latencies stay far from overflow.
 const MOST: i64 = 253_402_300_799_999;
-
-fn millis(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(MOST).min(MOST)
-}
 
 impl Org {
     /// A new org in memory; it is gone when dropped.
@@ -114,7 +109,7 @@ impl Org {
             troubles: Troubles::default(),
             session,
             sessions: 1,
-            usage: Vec::new(),
+            usage: Usage::default(),
             cursors: VecDeque::new(),
         })
     }
@@ -247,28 +242,26 @@ impl Org {
 
     /// Counts a request against the day's allocation, or refuses it.
     pub(crate) fn count_request(&mut self, now: i64) -> Result<(), Refusal> {
-        if self.requests(now) >= self.config.limits.daily_requests {
+        if self.usage.of_a_day(now) >= self.config.limits.daily_requests {
             let refusal = Refusal::bad("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.");
             return Err(refusal.with_status(StatusCode::FORBIDDEN));
         }
-        self.usage.retain(|(hour, _)| *hour > now / HOUR - 24);
-        match self.usage.last_mut().filter(|(hour, _)| *hour == now / HOUR) {
-            Some((_, count)) => *count += 1,
-            None => self.usage.push((now / HOUR, 1)),
-        }
+        self.usage.count(now);
         Ok(())
     }
 
-    /// How many requests the last 24 hours had.
-    pub(crate) fn requests(&self, now: i64) -> u64 {
-        let recent = self.usage.iter().filter(|(hour, _)| *hour > now / HOUR - 24);
-        recent.map(|(_, count)| count).sum()
+    pub(crate) fn job(&self, id: &str) -> Result<Job, Refusal> {
+        let number = ids::number(ids::JOB, id);
+        let found = number.map(|n| Job::find(&self.db, n)).transpose()?.flatten();
+        let found = found.map(|job| self.is_kept(&job).map(|kept| kept.then_some(job)));
+        let found = found.transpose()?.flatten();
+        found.ok_or_else(|| Refusal::bad("InvalidJob", format!("Invalid job id: {}", brief(id))))
     }
 
-    pub(crate) fn job(&self, id: &str) -> Result<Job, Refusal> {
-        let found =
-            ids::number(ids::JOB, id).map(|n| Job::find(&self.db, n)).transpose()?.flatten();
-        found.ok_or_else(|| Refusal::bad("InvalidJob", format!("Invalid job id: {}", brief(id))))
+    /// A job is known for a while after its youngest batch, or its creation, and never again.
+    fn is_kept(&self, job: &Job) -> rusqlite::Result<bool> {
+        let oldest = self.clock.last.saturating_sub(millis(self.config.limits.retention));
+        Ok(job.created >= oldest || Batch::youngest(&self.db, job.n)? >= Some(oldest))
     }
 
     fn batch(&self, job: &Job, id: &str) -> Result<Batch, Refusal> {
@@ -512,145 +505,6 @@ fn batch_info(now: i64, job: &Job, batch: &Batch, status: StatusCode) -> Respons
     answer::control(status, job.wire(), document)
 }
 
-/// What a create document asks for.
-struct Wanted {
-    operation: Operation,
-    object: String,
-    external: Option<String>,
-    serial: bool,
-    content: Format,
-    rule: Option<String>,
-}
-
-impl Wanted {
-    fn read(said: &Said) -> Result<Self, Refusal> {
-        let bad = |message: String| Refusal::bad("InvalidJob", message);
-        let (mut operation, mut object, mut content) = (None, None, Format::Xml);
-        let (mut external, mut rule, mut serial) = (None, None, false);
-        for (name, text) in said {
-            match name.as_str() {
-                "operation" => {
-                    let known = Operation::read(text);
-                    operation =
-                        Some(known.ok_or_else(|| {
-                            bad(format!("Unsupported operation: {}", brief(text)))
-                        })?);
-                }
-                "object" => object = Some(text.clone()),
-                "externalIdFieldName" => external = Some(text.clone()),
-                "concurrencyMode" => {
-                    // The ordinals are what one widely used client sends.
-                    serial = match text.as_str() {
-                        "Parallel" | "0" => false,
-                        "Serial" | "1" => true,
-                        _ => {
-                            return Err(bad(format!(
-                                "Unsupported concurrencyMode: {}",
-                                brief(text)
-                            )));
-                        }
-                    };
-                }
-                "contentType" => content = read_content(text)?,
-                "assignmentRuleId" => rule = Some(text.clone()),
-                "fastPathEnabled" => {}
-                other => return Err(bad(format!("{} cannot be specified", capital(other)))),
-            }
-        }
-        Ok(Self {
-            operation: operation.ok_or_else(|| bad("Operation must be specified".into()))?,
-            object: object.ok_or_else(|| bad("Object must be specified".into()))?,
-            external,
-            serial,
-            content,
-            rule,
-        })
-    }
-}
-
-/// The content type of a job. The service's ZIP types are known, but refused.
-fn read_content(text: &str) -> Result<Format, Refusal> {
-    match (Format::read(text), text) {
-        (Some(format), _) => Ok(format),
-        (None, "ZIP_CSV" | "ZIP_XML" | "ZIP_JSON") => Err(Refusal::bad(
-            "FeatureNotEnabled",
-            format!(
-                "The practice org reads no archives; a job of contentType {text} needs a real org"
-            ),
-        )),
-        _ => Err(Refusal::bad("InvalidJob", format!("Unsupported contentType: {}", brief(text)))),
-    }
-}
-
-/// The `state` of an update document, the only thing besides the id that it may hold.
-fn wanted_state(job: &Job, said: &Said) -> Result<String, Refusal> {
-    let mut state = None;
-    for (name, text) in said {
-        match name.as_str() {
-            "state" => state = Some(text.clone()),
-            "id" if ids::number(ids::JOB, text) == Some(job.n) => {}
-            other => {
-                return Err(Refusal::bad(
-                    "InvalidJob",
-                    format!("{} cannot be specified", capital(other)),
-                ));
-            }
-        }
-    }
-    state.ok_or_else(|| Refusal::bad("InvalidJob", "State must be specified"))
-}
-
-fn read_document(wire: Wire, body: &[u8]) -> Result<Said, Refusal> {
-    if body.len() > DOCUMENT {
-        return Err(Refusal::bad("InvalidJob", "Unable to parse Job"));
-    }
-    documents::read(wire, body)
-}
-
-/// The syntax of a job document by its header. XML is also read under the type of records, as one
-/// of the vendor's own examples sends it.
-fn document_wire(headers: &HeaderMap) -> Result<Wire, Refusal> {
-    match media_type(headers).as_deref() {
-        Some("application/json") => Ok(Wire::Json),
-        None | Some("application/xml" | "text/xml" | "text/csv") => Ok(Wire::Xml),
-        Some(_) => Err(unsupported(headers)),
-    }
-}
-
-/// A batch comes as the media type of its job, in UTF-8; the SOQL of a query too.
-fn check_batch_type(format: Format, headers: &HeaderMap) -> Result<(), Refusal> {
-    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let charset = text.split(';').skip(1).find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
-    });
-    let utf8 = charset.is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
-    match media_type(headers) {
-        Some(sent) if utf8 && format.takes(&sent) => Ok(()),
-        _ => Err(unsupported(headers)),
-    }
-}
-
-fn unsupported(headers: &HeaderMap) -> Refusal {
-    let sent = headers
-        .get(CONTENT_TYPE)
-        .map_or("null".into(), |value| String::from_utf8_lossy(value.as_bytes()));
-    Refusal::bad("UnsupportedContentType", format!("Unsupported content type: {}", brief(&sent)))
-}
-
-/// The media type of a body, lower case and without parameters.
-fn media_type(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(CONTENT_TYPE)?.to_str().unwrap_or("?");
-    Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
-}
-
-/// Names of fields in messages begin with a capital.
-fn capital(name: &str) -> String {
-    let mut chars = name.chars().take(100);
-    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
-}
-
-/// What a client sent, short enough for a message, and printable in XML.
-fn brief(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(100).collect()
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(MOST).min(MOST)
 }

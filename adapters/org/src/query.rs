@@ -8,7 +8,7 @@ use rusqlite::{Connection, Statement};
 use crate::config::Config;
 use crate::jobs::{Batch, Job, Operation};
 use crate::org::Org;
-use crate::rows::{Rows, Shape};
+use crate::rows::{Rows, Select};
 use crate::schema::Object;
 use crate::soql::{self, Plan};
 use crate::store;
@@ -23,7 +23,8 @@ pub(crate) fn run(org: &Org, job: &Job, batch: &Batch) -> Result<(), Failure> {
         Failure::batch(format!("Failed to process query: {code}: {message}"))
     })?;
     let change = org.db.unchecked_transaction()?;
-    let rows = write_files(&change, &org.config, job, batch, object, &plan)?;
+    let select = Select::of(&plan, &org.schema, object);
+    let rows = write_files(&change, &org.config, (job, batch), &plan, &select)?;
     finish(&change, batch, (rows, 0), None)?;
     Ok(change.commit()?)
 }
@@ -81,15 +82,13 @@ pub(crate) fn bind(statement: &mut Statement<'_>, plan: &Plan<'_>) -> rusqlite::
 fn write_files(
     change: &Connection,
     config: &Config,
-    job: &Job,
-    batch: &Batch,
-    object: &Object,
+    (job, batch): (&Job, &Batch),
     plan: &Plan<'_>,
+    select: &Select<'_>,
 ) -> Result<i64, Failure> {
     let mut statement = change.prepare(&plan.sql)?;
     bind(&mut statement, plan)?;
-    let shape = Shape::of(plan, object);
-    let new = || Rows::new(job.content, &shape, &job.version);
+    let new = || Rows::new(job.content, select, &job.version);
     let (mut file, mut full, mut count) = (new(), 0, 0);
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next()? {

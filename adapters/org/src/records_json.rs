@@ -155,15 +155,11 @@ pub(crate) fn parent_column(kind: Option<&str>, parent: &str, field: &str) -> St
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::config::Limits;
+    use crate::format::Format;
+    use crate::table;
 
     fn cut(text: &str) -> Result<Vec<Vec<String>>, String> {
-        let limits = Limits::default();
-        let table = read(text, Table::new(&limits))?;
-        let texts = |row: &[Cell<'_>]| row.iter().map(ToString::to_string).collect();
-        let rows = (0..table.len()).map(|at| texts(table.row(at, &mut Vec::new())));
-        Ok(std::iter::once(texts(table.header())).chain(rows).collect())
+        table::cut(Format::Json, text)
     }
 
     #[test]

@@ -167,18 +167,13 @@ fn is_nil(tag: &BytesStart<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::config::Limits;
-    use crate::table::Cell;
+    use crate::format::Format;
+    use crate::table;
 
     const START: &str = "<?xml version=\"1.0\"?>\n<s:sObjects xmlns:s=\"x\" xmlns:xsi=\"y\">";
 
     fn cut(text: &str) -> Result<Vec<Vec<String>>, String> {
-        let limits = Limits::default();
-        let table = read(text, Table::new(&limits))?;
-        let texts = |row: &[Cell<'_>]| row.iter().map(ToString::to_string).collect();
-        let rows = (0..table.len()).map(|at| texts(table.row(at, &mut Vec::new())));
-        Ok(std::iter::once(texts(table.header())).chain(rows).collect())
+        table::cut(Format::Xml, text)
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::jobs::Batch;
 use crate::org::{DAY, Org};
 use crate::query::{self, Problem};
 use crate::route;
-use crate::rows::{Dates, Shape, write_json};
+use crate::rows::{Dates, Select, write_json};
 use crate::schema::{self, Object};
 use crate::soql::Plan;
 use crate::{ids, work};
@@ -182,7 +182,7 @@ fn limits(org: &Org, now: i64) -> Result<Value, Refusal> {
     let left =
         |most: u64, used: u64| json!({ "Max": most, "Remaining": most.saturating_sub(used) });
     Ok(json!({
-        "DailyApiRequests": left(limits.daily_requests, org.requests(now)),
+        "DailyApiRequests": left(limits.daily_requests, org.usage.of_a_day(now)),
         "DailyBulkApiBatches": left(limits.daily_batches, Batch::added_since(&org.db, now - DAY)?),
     }))
 }
@@ -238,7 +238,7 @@ fn rows(
 ) -> rusqlite::Result<(Vec<u8>, usize)> {
     let mut statement = org.db.prepare(&plan.sql)?;
     query::bind(&mut statement, plan)?;
-    let shape = Shape::of(plan, object);
+    let select = Select::of(plan, &org.schema, object);
     let (mut out, mut count) = (Vec::new(), 0);
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next()? {
@@ -246,7 +246,7 @@ fn rows(
             if count > from {
                 out.push(b',');
             }
-            write_json(&mut out, &shape, row, version, Dates::Written)?;
+            write_json(&mut out, &select, row, version, Dates::Written)?;
         }
         count += 1;
     }

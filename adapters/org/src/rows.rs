@@ -9,7 +9,7 @@ use rusqlite::types::ValueRef;
 
 use crate::documents::{NAMESPACE, PROLOG, xml_text};
 use crate::format::Format;
-use crate::schema::{Field, Kind, Object};
+use crate::schema::{Kind, Object, Schema};
 use crate::soql::Plan;
 use crate::{calendar, csv, ids, value};
 
@@ -17,56 +17,96 @@ use crate::{calendar, csv, ids, value};
 const NOTHING: &[u8] = b"Records not found for this query";
 const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
-/// What a record of a result has, in the order of the select list.
-pub(crate) struct Shape<'a> {
+/// What the rows of a result are: the select list, and the records that JSON and XML make of it.
+pub(crate) struct Select<'a> {
+    schema: &'a Schema,
     object: &'a Object,
-    /// The column that holds the number of the record; null in a parent that is not there.
-    number: usize,
+    columns: Vec<Column<'a>>,
+    /// The record itself first, then the parents that the paths lead to.
+    records: Vec<Record<'a>>,
+}
+
+/// An expression of the select list: its path, relationships first, and the kind of its values.
+struct Column<'a> {
+    path: Vec<&'a str>,
+    kind: &'a Kind,
+}
+
+struct Record<'a> {
+    /// The relationships that lead to it.
+    path: Vec<&'a str>,
+    /// The column with its id, or with its number if it is the record itself; null in a parent that
+    /// is not there.
+    id: usize,
+    /// What it has, in the order in which the select list first names it.
     members: Vec<(&'a str, Member<'a>)>,
 }
 
+#[derive(Clone, Copy)]
 enum Member<'a> {
-    Field(usize, &'a Field),
-    Parent(Shape<'a>),
+    Value(usize, &'a Kind),
+    /// Another one of the records.
+    Parent(usize),
 }
 
-impl<'a> Shape<'a> {
-    /// The shape of a plan's rows.
-    pub(crate) fn of(plan: &Plan<'a>, object: &'a Object) -> Self {
-        let mut shape = Self::new(object, plan.fields.len());
-        for (at, field) in plan.fields.iter().enumerate() {
-            shape.add(&[], at, field);
+impl<'a> Select<'a> {
+    /// The select list of a plan, whose last column is the number of the record.
+    pub(crate) fn of(plan: &Plan<'a>, schema: &'a Schema, object: &'a Object) -> Self {
+        let columns = plan.fields.iter();
+        let columns = columns.map(|field| Column { path: vec![&field.name], kind: &field.kind });
+        Self::new(schema, object, columns.collect(), &[(vec![], plan.fields.len())])
+    }
+
+    /// `ids` tells which column has the id of the record that a path of relationships leads to; the
+    /// empty path leads to the record itself.
+    fn new(
+        schema: &'a Schema,
+        object: &'a Object,
+        columns: Vec<Column<'a>>,
+        ids: &[(Vec<&'a str>, usize)],
+    ) -> Self {
+        let mut select = Self { schema, object, columns: Vec::new(), records: Vec::new() };
+        select.record(&[], ids);
+        for (at, Column { path, kind }) in columns.iter().enumerate() {
+            let Some((name, parents)) = path.split_last() else { continue };
+            let record = select.record(parents, ids);
+            select.records[record].members.push((name, Member::Value(at, kind)));
         }
-        shape
+        select.columns = columns;
+        select
     }
 
-    fn new(object: &'a Object, number: usize) -> Self {
-        Self { object, number, members: Vec::new() }
+    /// Which of the records a path leads to; they are added, from the first relationship on, when
+    /// the path is first met.
+    fn record(&mut self, path: &[&'a str], ids: &[(Vec<&'a str>, usize)]) -> usize {
+        if let Some(known) = self.records.iter().position(|record| record.path == path) {
+            return known;
+        }
+        let child = path.split_last().map(|(name, above)| (self.record(above, ids), *name));
+        let id = ids.iter().find(|(known, _)| known == path).map_or(0, |(_, at)| *at);
+        let at = self.records.len();
+        self.records.push(Record { path: path.to_vec(), id, members: Vec::new() });
+        if let Some((child, name)) = child {
+            self.records[child].members.push((name, Member::Parent(at)));
+        }
+        at
     }
 
-    /// Adds the field of a column, below the parents of its path: the name of each, its object and
-    /// the column of its number.
-    fn add(&mut self, path: &[(&'a str, &'a Object, usize)], at: usize, field: &'a Field) {
-        let Some(((name, object, number), rest)) = path.split_first() else {
-            self.members.push((&field.name, Member::Field(at, field)));
-            return;
-        };
-        for (known, member) in &mut self.members {
-            if let Member::Parent(parent) = member
-                && known == name
-            {
-                return parent.add(rest, at, field);
+    /// The id of a record and the name of its object; `None` if there is no record.
+    fn identity(
+        &self,
+        record: &Record<'_>,
+        row: &Row<'_>,
+    ) -> rusqlite::Result<Option<(String, &'a str)>> {
+        Ok(match row.get_ref(record.id)? {
+            ValueRef::Integer(n) => Some((ids::long(&self.object.prefix, n), &self.object.name)),
+            ValueRef::Text(id) => {
+                let id = String::from_utf8_lossy(id).into_owned();
+                let object = id.get(..3).and_then(|prefix| self.schema.by_prefix(prefix));
+                object.map(|object| (id, object.name.as_str()))
             }
-        }
-        let mut parent = Self::new(object, *number);
-        parent.add(rest, at, field);
-        self.members.push((name, Member::Parent(parent)));
-    }
-
-    /// The id of the record; `None` if there is none.
-    fn id(&self, row: &Row<'_>) -> rusqlite::Result<Option<String>> {
-        let number: Option<i64> = row.get(self.number)?;
-        Ok(number.map(|n| ids::long(&self.object.prefix, n)))
+            _ => None,
+        })
     }
 }
 
@@ -82,24 +122,24 @@ pub(crate) enum Dates {
 /// One result file that grows row by row.
 pub(crate) struct Rows<'q, 'a> {
     format: Format,
-    shape: &'q Shape<'a>,
+    select: &'q Select<'a>,
     version: &'q str,
     out: Vec<u8>,
     count: u64,
 }
 
 impl<'q, 'a> Rows<'q, 'a> {
-    pub(crate) fn new(format: Format, shape: &'q Shape<'a>, version: &'q str) -> Self {
+    pub(crate) fn new(format: Format, select: &'q Select<'a>, version: &'q str) -> Self {
         let mut out = Vec::new();
         match format {
-            Format::Csv => write_header(&mut out, shape),
+            Format::Csv => write_header(&mut out, select),
             Format::Xml => out.extend_from_slice(
                 format!("{PROLOG}<queryResult\n   xmlns=\"{NAMESPACE}\" xmlns:xsi=\"{XSI}\">\n")
                     .as_bytes(),
             ),
             Format::Json => out.push(b'['),
         }
-        Self { format, shape, version, out, count: 0 }
+        Self { format, select, version, out, count: 0 }
     }
 
     /// How many rows there are, and how many bytes.
@@ -110,15 +150,15 @@ impl<'q, 'a> Rows<'q, 'a> {
     pub(crate) fn push(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
         let out = &mut self.out;
         match self.format {
-            Format::Csv => write_line(out, self.shape, row)?,
+            Format::Csv => write_line(out, self.select, row)?,
             Format::Xml => {
                 out.extend_from_slice(b" <records xsi:type=\"sObject\">");
-                write_xml(out, self.shape, row)?;
+                write_xml(out, self.select, 0, row)?;
                 out.extend_from_slice(b"</records>\n");
             }
             Format::Json => {
                 out.extend_from_slice(if self.count == 0 { b" " } else { b", " });
-                write_json(out, self.shape, row, self.version, Dates::Counted)?;
+                write_json(out, self.select, row, self.version, Dates::Counted)?;
             }
         }
         self.count += 1;
@@ -137,21 +177,19 @@ impl<'q, 'a> Rows<'q, 'a> {
     }
 }
 
-/// The names of the fields as the schema spells them.
-fn write_header(out: &mut Vec<u8>, shape: &Shape<'_>) {
-    for (name, _) in &shape.members {
-        csv::quote(out, name.as_bytes());
+/// The paths of the fields as the schema spells them.
+fn write_header(out: &mut Vec<u8>, select: &Select<'_>) {
+    for column in &select.columns {
+        csv::quote(out, column.path.join(".").as_bytes());
         out.push(b',');
     }
     out.pop();
     out.push(b'\n');
 }
 
-fn write_line(out: &mut Vec<u8>, shape: &Shape<'_>, row: &Row<'_>) -> rusqlite::Result<()> {
-    for (_, member) in &shape.members {
-        if let Member::Field(at, field) = member {
-            value::write_cell(out, field, &shape.object.prefix, row.get_ref(*at)?);
-        }
+fn write_line(out: &mut Vec<u8>, select: &Select<'_>, row: &Row<'_>) -> rusqlite::Result<()> {
+    for (at, column) in select.columns.iter().enumerate() {
+        value::write_cell(out, column.kind, &select.object.prefix, row.get_ref(at)?);
         out.push(b',');
     }
     out.pop();
@@ -159,24 +197,33 @@ fn write_line(out: &mut Vec<u8>, shape: &Shape<'_>, row: &Row<'_>) -> rusqlite::
     Ok(())
 }
 
-fn write_xml(out: &mut Vec<u8>, shape: &Shape<'_>, row: &Row<'_>) -> rusqlite::Result<()> {
-    let selected = shape.members.iter().any(|(name, _)| *name == "Id");
-    let id = shape.id(row)?.filter(|_| selected);
-    write_element(out, "type", Some(&shape.object.name));
-    write_element(out, "Id", id.as_deref());
-    for (name, member) in &shape.members {
-        match member {
-            Member::Field(at, field) => match row.get_ref(*at)? {
+/// Writes what is within a record's element.
+fn write_xml(
+    out: &mut Vec<u8>,
+    select: &Select<'_>,
+    record: usize,
+    row: &Row<'_>,
+) -> rusqlite::Result<()> {
+    let record = &select.records[record];
+    let Some((id, object)) = select.identity(record, row)? else { return Ok(()) };
+    let selected = record.members.iter().any(|(name, _)| *name == "Id");
+    write_element(out, "type", Some(object));
+    write_element(out, "Id", selected.then_some(&id));
+    for (name, member) in &record.members {
+        match *member {
+            Member::Value(at, kind) => match row.get_ref(at)? {
                 ValueRef::Null => write_element(out, name, None),
                 found => {
-                    let text = value::text(field, &shape.object.prefix, found);
+                    let text = value::text(kind, &select.object.prefix, found);
                     write_element(out, name, Some(&String::from_utf8_lossy(&text)));
                 }
             },
-            Member::Parent(parent) if parent.id(row)?.is_none() => write_element(out, name, None),
-            Member::Parent(parent) => {
+            Member::Parent(at) if select.identity(&select.records[at], row)?.is_none() => {
+                write_element(out, name, None);
+            }
+            Member::Parent(at) => {
                 out.extend_from_slice(format!("<{name} xsi:type=\"sObject\">").as_bytes());
-                write_xml(out, parent, row)?;
+                write_xml(out, select, at, row)?;
                 out.extend_from_slice(format!("</{name}>").as_bytes());
             }
         }
@@ -193,29 +240,39 @@ fn write_element(out: &mut Vec<u8>, name: &str, text: Option<&str>) {
     out.extend_from_slice(element.as_bytes());
 }
 
-/// Writes one record.
+/// Writes the record of a row.
 pub(crate) fn write_json(
     out: &mut Vec<u8>,
-    shape: &Shape<'_>,
+    select: &Select<'_>,
     row: &Row<'_>,
     version: &str,
     dates: Dates,
 ) -> rusqlite::Result<()> {
-    let Some(id) = shape.id(row)? else {
+    write_json_record(out, select, 0, row, (version, dates))
+}
+
+fn write_json_record(
+    out: &mut Vec<u8>,
+    select: &Select<'_>,
+    record: usize,
+    row: &Row<'_>,
+    (version, dates): (&str, Dates),
+) -> rusqlite::Result<()> {
+    let record = &select.records[record];
+    let Some((id, object)) = select.identity(record, row)? else {
         out.extend_from_slice(b"null");
         return Ok(());
     };
-    let object = &shape.object.name;
     let attributes = format!(
         "{{\n  \"attributes\" : {{ \"type\" : \"{object}\", \"url\" : \"/services/data/v{version}/sobjects/{object}/{id}\" }}"
     );
     out.extend_from_slice(attributes.as_bytes());
-    for (name, member) in &shape.members {
+    for (name, member) in &record.members {
         out.extend_from_slice(format!(",\n  \"{name}\" : ").as_bytes());
-        match member {
-            Member::Parent(parent) => write_json(out, parent, row, version, dates)?,
-            Member::Field(at, field) => {
-                let value = json(field, &shape.object.prefix, row.get_ref(*at)?, dates);
+        match *member {
+            Member::Parent(at) => write_json_record(out, select, at, row, (version, dates))?,
+            Member::Value(at, kind) => {
+                let value = json(kind, &select.object.prefix, row.get_ref(at)?, dates);
                 out.extend_from_slice(value.to_string().as_bytes());
             }
         }
@@ -224,8 +281,8 @@ pub(crate) fn write_json(
     Ok(())
 }
 
-fn json(field: &Field, prefix: &str, value: ValueRef<'_>, dates: Dates) -> serde_json::Value {
-    match (&field.kind, value) {
+fn json(kind: &Kind, prefix: &str, value: ValueRef<'_>, dates: Dates) -> serde_json::Value {
+    match (kind, value) {
         (_, ValueRef::Null) => serde_json::Value::Null,
         (Kind::Boolean, ValueRef::Integer(n)) => (n != 0).into(),
         (Kind::DateTime, ValueRef::Integer(ms)) if dates == Dates::Written => {
@@ -234,11 +291,81 @@ fn json(field: &Field, prefix: &str, value: ValueRef<'_>, dates: Dates) -> serde
         (Kind::Int | Kind::Number(_) | Kind::DateTime, ValueRef::Integer(n)) => n.into(),
         (Kind::Number(_), ValueRef::Real(x)) => x.into(),
         (kind, value) => {
-            let text = value::text(field, prefix, value);
+            let text = value::text(kind, prefix, value);
             let text = String::from_utf8_lossy(&text);
             let day = (*kind == Kind::Date && dates == Dates::Counted)
                 .then(|| calendar::read_instant(&format!("{text}T00:00:00Z")));
             day.flatten().map_or_else(|| text.as_ref().into(), Into::into)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a format makes of a task of a lead, or of nobody, and the owner of its account.
+    fn told(format: Format, who: &str) -> String {
+        let schema = Schema::built_in().unwrap();
+        let task = schema.object("Task").unwrap();
+        let text = Kind::Text(80);
+        let column = |path: &[&'static str]| Column { path: path.to_vec(), kind: &text };
+        let columns = vec![
+            column(&["Who", "Name"]),
+            column(&["Subject"]),
+            column(&["Account", "Owner", "Alias"]),
+            column(&["Who", "Phone"]),
+        ];
+        let ids =
+            [(vec![], 4), (vec!["Who"], 5), (vec!["Account"], 6), (vec!["Account", "Owner"], 7)];
+        let select = Select::new(&schema, task, columns, &ids);
+        let db = rusqlite::Connection::open_in_memory().unwrap();
+        let sql = format!(
+            "SELECT 'Ada', 'Call', 'me', NULL, 1, {who}, '001000000000002AAA', '005000000000001AAA'"
+        );
+        let mut rows = Rows::new(format, &select, "66.0");
+        db.query_row(&sql, (), |row| rows.push(row)).unwrap();
+        String::from_utf8(rows.end()).unwrap()
+    }
+
+    #[test]
+    fn parents_nest_in_json() {
+        let found: serde_json::Value =
+            serde_json::from_str(&told(Format::Json, "'00Q000000000001EAA'")).unwrap();
+        let attributes = |object: &str, id: &str| {
+            let url = format!("/services/data/v66.0/sobjects/{object}/{id}");
+            serde_json::json!({ "type": object, "url": url })
+        };
+        let expected = serde_json::json!([{
+            "attributes": attributes("Task", "00T000000000001EAA"),
+            "Who": {
+                "attributes": attributes("Lead", "00Q000000000001EAA"), "Name": "Ada", "Phone": null,
+            },
+            "Subject": "Call",
+            "Account": {
+                "attributes": attributes("Account", "001000000000002AAA"),
+                "Owner": { "attributes": attributes("User", "005000000000001AAA"), "Alias": "me" },
+            },
+        }]);
+        assert_eq!(found, expected);
+        assert!(told(Format::Json, "NULL").contains("\"Who\" : null,"));
+    }
+
+    #[test]
+    fn parents_nest_in_xml() {
+        let owner = "<Owner xsi:type=\"sObject\"><type>User</type><Id xsi:nil=\"true\"/><Alias>me</Alias></Owner>";
+        let rest = format!(
+            "<Subject>Call</Subject><Account xsi:type=\"sObject\"><type>Account</type><Id xsi:nil=\"true\"/>{owner}</Account>"
+        );
+        let who = "<Who xsi:type=\"sObject\"><type>Lead</type><Id xsi:nil=\"true\"/><Name>Ada</Name><Phone xsi:nil=\"true\"/></Who>";
+        let found = told(Format::Xml, "'00Q000000000001EAA'");
+        assert!(found.contains(&format!("{who}{rest}")), "{found}");
+        assert!(told(Format::Xml, "NULL").contains(&format!("<Who xsi:nil=\"true\"/>{rest}")));
+    }
+
+    #[test]
+    fn paths_are_dotted_in_csv() {
+        let expected = "\"Who.Name\",\"Subject\",\"Account.Owner.Alias\",\"Who.Phone\"\n\"Ada\",\"Call\",\"me\",\"\"\n";
+        assert_eq!(told(Format::Csv, "NULL"), expected);
     }
 }

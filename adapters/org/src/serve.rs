@@ -46,14 +46,13 @@ use crate::trouble::NoAnswer;
 const HEAD: usize = 64 * 1024;
 /// How much of a body that is too large is read and thrown away.
 const DRAIN: usize = 1024 * 1024 * 1024;
-/// How long a client may take for a head (and be idle before it), and be silent in the middle of a
-/// body.
-const SILENCE: Duration = Duration::from_secs(60);
 /// How long a body may take, however steadily it drips: twice the time the service gives a download.
 const BODY: Duration = Duration::from_secs(40 * 60);
 /// Connections at once; the next is closed as it comes. More than any client opens, and few enough
 /// that their buffers stay small.
-const CONNECTIONS: usize = 256;
+const CONNECTIONS: usize = 128;
+/// How much room an announced body gets before it comes: a whole batch.
+const BELIEVED: usize = 10 * 1024 * 1024;
 /// How much of a body that will be cut goes out at once.
 const PIECE: usize = 16 * 1024;
 /// How long `shutdown` waits for answers that are on their way.
@@ -63,9 +62,9 @@ const GRACE: Duration = Duration::from_secs(10);
 pub fn serve(org: Org, port: u16) -> io::Result<Server> {
     let listener = task::block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, port)))?;
     let address = listener.local_addr()?;
-    let max_body = org.config.max_body;
+    let (max_body, silence) = (org.config.max_body, org.config.silence);
     let (start, open) = (Instant::now(), AtomicUsize::new(0));
-    let desk = Arc::new(Desk { org: Mutex::new(org), start, max_body, open });
+    let desk = Arc::new(Desk { org: Mutex::new(org), start, max_body, silence, open });
     let (stop, stopped) = bounded(1);
     let (working, done) = bounded(1);
     task::spawn(accept(listener, Arc::clone(&desk), stopped, working));
@@ -134,6 +133,7 @@ struct Desk {
     org: Mutex<Org>,
     start: Instant,
     max_body: usize,
+    silence: Duration,
     /// How many connections there are.
     open: AtomicUsize,
 }
@@ -198,13 +198,14 @@ async fn unless<T>(stop: &Receiver<()>, future: impl Future<Output = T>) -> Opti
 /// after its answer.
 async fn converse(stream: TcpStream, desk: Arc<Desk>, stop: Receiver<()>) {
     let _ = stream.set_nodelay(true);
+    let silence = desk.silence;
     let service = service_fn(move |request| {
         let desk = Arc::clone(&desk);
         async move { respond(desk, request).await }
     });
     let io = Io { stream, scratch: vec![0; HEAD].into() };
     let mut http = http1::Builder::new();
-    http.max_buf_size(HEAD).timer(Timer).header_read_timeout(SILENCE);
+    http.max_buf_size(HEAD).timer(Timer).header_read_timeout(silence);
     let connection = http.serve_connection(io, service);
     let (mut connection, mut stop) = (pin!(connection), pin!(stop.recv()));
     let mut stopping = false;
@@ -219,13 +220,13 @@ async fn converse(stream: TcpStream, desk: Arc<Desk>, stop: Receiver<()>) {
     .await;
 }
 
-/// The connection is to be closed without an answer.
+/// The connection is to be closed without an answer: by a fault, or because the client broke off.
 #[derive(Debug)]
 struct Unanswered;
 
 impl fmt::Display for Unanswered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no answer, by a fault")
+        f.write_str("the connection is closed without an answer")
     }
 }
 
@@ -237,13 +238,15 @@ async fn respond(
 ) -> Result<Response<Reply>, Unanswered> {
     let (head, mut body) = request.into_parts();
     if desk.org().cuts_upload(&head) {
-        let _ = timeout(SILENCE, body.frame()).await;
+        let _ = timeout(desk.silence, body.frame()).await;
         return Err(Unanswered);
     }
     let waits = head.headers.contains_key(EXPECT);
     let most = desk.max_body;
-    let Ok(Some(body)) = timeout(BODY, collect(body, most, waits)).await else {
-        return Ok(gzip::too_large(most).response(Wire::Xml).map(Reply::whole));
+    let body = match timeout(BODY, collect(body, &desk, waits)).await {
+        Ok(Ok(Some(body))) => body,
+        Ok(Ok(None)) => return Ok(gzip::too_large(most).response(Wire::Xml).map(Reply::whole)),
+        _ => return Err(Unanswered),
     };
     let delay = desk.org().delay();
     let request = Request::from_parts(head, body);
@@ -319,20 +322,26 @@ impl hyper::body::Body for Reply {
     }
 }
 
-/// The whole body, or `None` if it is too large or breaks off (then nobody reads the answer).
-async fn collect(mut body: Incoming, most: usize, waits: bool) -> Option<Bytes> {
+/// The whole body, or `None` if it is too large. It is an error if it breaks off or does not go on.
+async fn collect(
+    mut body: Incoming,
+    desk: &Desk,
+    waits: bool,
+) -> Result<Option<Bytes>, Unanswered> {
+    let most = desk.max_body;
     let told = body.size_hint().upper().and_then(|size| usize::try_from(size).ok());
     // A client that asked before sending need not send what will be refused.
     if waits && told.is_some_and(|size| size > most) {
-        return None;
+        return Ok(None);
     }
-    let mut whole = BytesMut::with_capacity(told.unwrap_or(0).min(most));
+    // What was announced is believed up to a point only: many may announce and send nothing.
+    let mut whole = BytesMut::with_capacity(told.unwrap_or(0).min(most).min(BELIEVED));
     let mut size = 0;
-    while let Some(frame) = timeout(SILENCE, body.frame()).await.ok()? {
-        let Ok(data) = frame.ok()?.into_data() else { continue };
+    while let Some(frame) = timeout(desk.silence, body.frame()).await.map_err(|_| Unanswered)? {
+        let Ok(data) = frame.map_err(|_| Unanswered)?.into_data() else { continue };
         size += data.len();
         if size > DRAIN.max(most) {
-            return None;
+            return Ok(None);
         }
         if size <= most {
             whole.extend_from_slice(&data);
@@ -340,7 +349,7 @@ async fn collect(mut body: Incoming, most: usize, waits: bool) -> Option<Bytes> 
             whole = BytesMut::new();
         }
     }
-    (size <= most).then(|| whole.freeze())
+    Ok((size <= most).then(|| whole.freeze()))
 }
 
 /// async-std's clock for hyper, which ends heads that take too long.

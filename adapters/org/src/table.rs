@@ -39,9 +39,10 @@ pub(crate) struct Table<'a> {
 impl<'a> Table<'a> {
     /// Reads the body of a batch, or says what the batch's state message says.
     pub(crate) fn read(format: Format, text: &'a str, limits: &'a Limits) -> Result<Self, String> {
-        let most = limits.characters;
-        if text.len() > limits.bytes || characters(text) > most {
-            return Err(format!("Failed to read request. Exceeded max size limit of {most}"));
+        for (size, most) in [(text.len(), limits.bytes), (characters(text), limits.characters)] {
+            if size > most {
+                return Err(format!("Failed to read request. Exceeded max size limit of {most}"));
+            }
         }
         let table = Self::new(limits);
         match format {
@@ -173,4 +174,14 @@ impl<'a> Table<'a> {
 /// The service counts characters as Java does, in UTF-16 units.
 pub(crate) fn characters(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.chars().map(char::len_utf16).sum() }
+}
+
+/// A table as texts, its header first.
+#[cfg(test)]
+pub(crate) fn cut(format: Format, text: &str) -> Result<Vec<Vec<String>>, String> {
+    let limits = Limits::default();
+    let table = Table::read(format, text, &limits)?;
+    let texts = |row: &[Cell<'_>]| row.iter().map(ToString::to_string).collect();
+    let rows = (0..table.len()).map(|at| texts(table.row(at, &mut Vec::new())));
+    Ok(std::iter::once(texts(table.header())).chain(rows).collect())
 }

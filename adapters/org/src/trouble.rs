@@ -72,7 +72,7 @@ impl Troubles {
         }
     }
 
-    /// The fault whose turn a request is; `call` and `lists` say what it asks for.
+    /// Which of the armed faults is for this request, if one is.
     fn next(&self, request: Kind) -> Option<usize> {
         let counts =
             |(_, counted, left): &(Fault, Counted, u32)| request.is(*counted) && *left <= 1;
@@ -141,15 +141,13 @@ impl Org {
         let kind = self.kind(&request);
         let packed = gzip::wanted(request.headers());
         let fault = self.troubles.turn(kind);
-        let cut = match fault {
-            Some(Fault::CutResult { bytes, .. }) => Some(bytes),
-            _ => None,
-        };
-        let response = match fault {
-            Some(fault) => self.play(fault, now, request)?,
-            None => self.respond(now, request),
+        let (response, cut) = match fault {
+            Some(Fault::CutResult { bytes, .. }) => (self.respond(now, request), Some(bytes)),
+            Some(fault) => (self.play(fault, now, request)?, None),
+            None => (self.respond(now, request), None),
         };
         let response = if packed { gzip::pack(response) } else { response };
+        // What is cut is what would have been sent.
         Ok(match cut {
             Some(bytes) => cut_off(response, bytes),
             None => response,
@@ -207,7 +205,9 @@ impl Org {
             Fault::Refuse { code, .. } => return Ok(self.refuse(&request, &refusal(code))),
             Fault::Quota { .. } => return Ok(self.refuse(&request, &answer::quota())),
             Fault::ShortResult { .. } => return Ok(without_last_row(self.respond(now, request))),
-            Fault::ExpireSession { .. } => drop(self.expire_session().len()),
+            Fault::ExpireSession { .. } => {
+                self.expire_session();
+            }
             Fault::FailBatch { code, .. } => self.troubles.fate = Some(Fate::Fails(code)),
             Fault::HalfFailBatch { .. } => self.troubles.fate = Some(Fate::HalfFails),
             Fault::LockFailure { .. } => self.troubles.fate = Some(Fate::Locks),

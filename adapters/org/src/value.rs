@@ -147,13 +147,13 @@ fn is_email(text: &str) -> bool {
 }
 
 /// Writes what a column holds as a quoted cell; null is an empty one.
-pub(crate) fn write_cell(out: &mut Vec<u8>, field: &Field, prefix: &str, value: ValueRef<'_>) {
-    csv::quote(out, &text(field, prefix, value));
+pub(crate) fn write_cell(out: &mut Vec<u8>, kind: &Kind, prefix: &str, value: ValueRef<'_>) {
+    csv::quote(out, &text(kind, prefix, value));
 }
 
 /// What a column holds as CSV and XML write it; null is nothing.
-pub(crate) fn text<'a>(field: &Field, prefix: &str, value: ValueRef<'a>) -> Cow<'a, [u8]> {
-    let text = match (&field.kind, value) {
+pub(crate) fn text<'a>(kind: &Kind, prefix: &str, value: ValueRef<'a>) -> Cow<'a, [u8]> {
+    let text = match (kind, value) {
         (_, ValueRef::Null) => return b"".into(),
         (_, ValueRef::Text(text) | ValueRef::Blob(text)) => return text.into(),
         (Kind::Boolean, ValueRef::Integer(0)) => return b"false".into(),

@@ -169,7 +169,12 @@ impl Client {
             return vec![info.element("stateMessage").to_owned()];
         }
         let result = self.get(&format!("job/{job}/batch/{batch}/result"));
-        assert_eq!((result.status, result.media_type.as_str()), (200, CSV), "{}", result.body);
+        assert_eq!(
+            (result.status, result.media_type.as_str()),
+            (200, "text/csv"),
+            "{}",
+            result.body
+        );
         let mut lines = result.body.lines().map(str::to_owned);
         assert_eq!(lines.next().as_deref(), Some("\"Id\",\"Success\",\"Created\",\"Error\""));
         lines.collect()

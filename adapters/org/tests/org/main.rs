@@ -6,6 +6,8 @@ mod formats;
 mod fuzz;
 mod persistence;
 mod records;
+mod refusals;
+mod rest;
 mod serving;
 mod soql;
 mod walk;

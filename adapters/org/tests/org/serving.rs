@@ -238,7 +238,7 @@ fn a_slow_org_takes_its_time() {
 #[test]
 fn there_are_only_so_many_connections() {
     let server = server();
-    let mut lines: Vec<Line> = (0..256).map(|_| Line::to(&server)).collect();
+    let mut lines: Vec<Line> = (0..128).map(|_| Line::to(&server)).collect();
     let ask = |line: &mut Line| line.ask(&server, "GET /services/async/66.0/job/x", "", "").0;
     for line in &mut lines {
         assert_eq!(ask(line), 400);
@@ -258,4 +258,50 @@ fn there_are_only_so_many_connections() {
         std::thread::sleep(Duration::from_millis(20));
     }
     panic!("the place was not given back");
+}
+
+#[test]
+fn who_is_silent_or_drips_is_not_waited_for() {
+    let config = Config::new().silence(Duration::from_millis(300));
+    let server = serve(Org::in_memory_with(config).unwrap(), 0).unwrap();
+    let post =
+        "POST /services/async/66.0/job HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc";
+    for start in ["", "GET / HTT", post] {
+        let mut line = Line::to(&server);
+        line.say(start);
+        let begun = std::time::Instant::now();
+        assert_eq!(line.0.read_to_end(&mut Vec::new()).unwrap_or_default(), 0, "{start}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{start}");
+    }
+    let mut line = Line::to(&server);
+    let begun = std::time::Instant::now();
+    let head = "GET / HTTP/1.1\r\nHost: x\r\n".bytes().chain("X: y\r\n".bytes().cycle());
+    for byte in head {
+        if line.0.get_mut().write_all(&[byte]).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(begun.elapsed() < Duration::from_secs(5), "a head that drips has an end");
+    }
+}
+
+#[test]
+fn heads_have_a_bound() {
+    let server = server();
+    let many = "X: y\r\n".repeat(1_000);
+    let large = format!("X: {}\r\n", "y".repeat(1_000_000));
+    let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(100_000));
+    for head in [
+        format!("GET / HTTP/1.1\r\n{many}\r\n"),
+        format!("GET / HTTP/1.1\r\n{large}\r\n"),
+        format!("{long}\r\n"),
+    ] {
+        let mut line = Line::to(&server);
+        let _ = line.0.get_mut().write_all(head.as_bytes());
+        let mut said = Vec::new();
+        let _ = line.0.read_to_end(&mut said); // it may be reset while the head is still coming
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
+    }
+    assert_eq!(Line::to(&server).ask(&server, "GET /services/async/66.0/job/x", "", "").0, 400);
 }

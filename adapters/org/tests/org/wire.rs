@@ -112,7 +112,7 @@ fn a_query_lists_its_files_on_one_line() {
         format!("<result-list xmlns=\"{XMLNS}\"><result>752000000000002</result></result-list>");
     assert_eq!((list.body.as_str(), list.media_type.as_str()), (&*expected, "application/xml"));
     let file = client.ask("GET", &format!("{BASE}/{path}/752000000000002?format=json"), "", "");
-    assert_eq!((file.body.as_str(), file.media_type.as_str()), ("\"Name\"\n\"A\"\n", CSV));
+    assert_eq!((file.body.as_str(), file.media_type.as_str()), ("\"Name\"\n\"A\"\n", "text/csv"));
     assert_eq!(client.batch(&job, &batch).element("numberRecordsProcessed"), "1");
     for bad in ["752000000000001", "752000000000009", "x"] {
         let refusal = client.get(&format!("{path}/{bad}")).refusal();
