@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The level of each file of the core. A file imports only from files of a lower level; `error` and
 /// `id` speak of each other (an error names a job, an id that is none is an error), and a module's
 /// front page (`rows/mod.rs`, `lib.rs`) names what it holds.
-const LEVELS: [(&str, u32); 33] = [
+const LEVELS: [(&str, u32); 34] = [
     ("time", 0),
     ("print", 0),
     ("xml", 0),
@@ -30,6 +30,7 @@ const LEVELS: [(&str, u32); 33] = [
     ("rows/outcome", 6),
     ("rows/decode", 7),
     ("rows/source", 7),
+    ("rows/text", 7),
     ("rows/mod", 8),
     ("call", 9),
     ("judge", 10),
