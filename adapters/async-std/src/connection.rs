@@ -1,0 +1,216 @@
+//! One HTTP connection, kept going by whoever waits for its answer.
+//!
+//! hyper splits a connection in two: a *sender*, through which requests go and answers come, and
+//! the connection's own future, which moves the bytes. Usually the latter is spawned; then every
+//! piece of an answer costs two changes of task. Here the same task polls both, first the
+//! connection, then what waits for it. So nothing is spawned, a dropped call takes its connection
+//! with it, and a reader that pauses pauses the socket.
+
+use std::error::Error;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_io::{AsyncRead, AsyncWrite};
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1;
+use hyper::rt::ReadBufCursor;
+
+use crate::net::{Timer, Wire};
+
+/// How much is read at a time, and the bound of an answer's head; the service's heads are a
+/// kilobyte or two.
+const BUFFER: usize = 64 << 10;
+
+/// The longest silence borne, in either direction. The service may think for a while before it
+/// answers a large batch.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// What follows on [`SILENCE`] before it is an error: an application that was busy with something
+/// else all the while finds what arrived in the meantime.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What is sent: one piece, of known length.
+type Outgoing = Full<Bytes>;
+
+/// A connection to a server.
+pub(crate) struct Connection {
+    sender: http1::SendRequest<Outgoing>,
+    driver: Driver,
+}
+
+/// Moves the connection's bytes. `None` once it has ended: hyper wants it dropped then, or those
+/// who wait wait for ever.
+struct Driver(Option<Pin<Box<http1::Connection<Io, Outgoing>>>>);
+
+impl Driver {
+    /// Moves what can be moved. How the connection ended, those who wait for it are told by hyper.
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        if self.0.as_mut().is_some_and(|connection| connection.as_mut().poll(cx).is_ready()) {
+            self.0 = None;
+        }
+    }
+}
+
+/// A request that got no answer.
+pub(crate) struct Unanswered {
+    /// The request, if certainly not one byte of it was sent.
+    pub(crate) unsent: Option<Request<Outgoing>>,
+    pub(crate) why: String,
+}
+
+impl Connection {
+    pub(crate) async fn over(wire: Box<dyn Wire>) -> Result<Self, String> {
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(BUFFER).writev(true); // or else bodies are copied before they are sent
+        let handshake = builder.handshake(Io::new(wire, SILENCE)).await;
+        let (sender, driver) = handshake.map_err(|e| reason(&e))?;
+        Ok(Self { sender, driver: Driver(Some(Box::pin(driver))) })
+    }
+
+    /// Sends a request, and waits for the head of its answer.
+    pub(crate) async fn send(
+        &mut self,
+        request: Request<Outgoing>,
+    ) -> Result<Response<Incoming>, Unanswered> {
+        let mut answer = pin!(self.sender.try_send_request(request));
+        let driver = &mut self.driver;
+        let answer = poll_fn(|cx| {
+            driver.poll(cx);
+            answer.as_mut().poll(cx)
+        });
+        answer.await.map_err(|mut error| Unanswered {
+            unsent: error.take_message(),
+            why: reason(error.error()),
+        })
+    }
+
+    /// The next piece of an answer's body; `None` after its proper end.
+    pub(crate) fn poll_piece(
+        &mut self,
+        body: &mut Incoming,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, String>>> {
+        loop {
+            self.driver.poll(cx);
+            match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    if let Ok(piece) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(piece)));
+                    } // or trailers, which nobody asked for
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(reason(&error)))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// Whether another request may be sent. This looks at the socket: right after an answer hyper
+    /// has yet to notice that it is done, and an idle connection that the server has closed does
+    /// not know of it before.
+    pub(crate) fn is_open(&mut self, cx: &mut Context<'_>) -> bool {
+        self.driver.poll(cx);
+        self.driver.0.is_some() && self.sender.is_ready()
+    }
+}
+
+/// hyper's errors keep what matters in their sources.
+fn reason(error: &dyn Error) -> String {
+    let source = error.source().map(|source| format!(": {}", reason(source)));
+    error.to_string() + &source.unwrap_or_default()
+}
+
+/// Bytes as hyper reads and writes them. They pass through a buffer of our own, which costs a copy
+/// and no `unsafe`.
+struct Io {
+    wire: Box<dyn Wire>,
+    scratch: Box<[u8]>,
+    /// When something last moved, in either direction.
+    moved: Instant,
+    limit: Duration,
+    timer: Timer,
+    in_grace: bool,
+}
+
+impl Io {
+    fn new(wire: Box<dyn Wire>, limit: Duration) -> Self {
+        let (scratch, timer) = (vec![0; BUFFER].into(), Timer::after(limit));
+        Self { wire, scratch, moved: Instant::now(), limit, timer, in_grace: false }
+    }
+
+    /// Passes on what came of reading or writing, unless nothing has moved for too long.
+    fn watch<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        moved: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if moved.is_ready() {
+            self.moved = Instant::now();
+            self.in_grace = false;
+            return moved;
+        }
+        loop {
+            ready!(self.timer.poll(cx));
+            let left = self.limit.saturating_sub(self.moved.elapsed());
+            if left.is_zero() && self.in_grace {
+                let silent = format!("nothing moved for {} s", self.limit.as_secs_f32());
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, silent)));
+            }
+            self.in_grace = left.is_zero();
+            self.timer = Timer::after(if self.in_grace { GRACE } else { left });
+        }
+    }
+}
+
+impl hyper::rt::Read for Io {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let io = self.get_mut();
+        let room = io.scratch.len().min(buffer.remaining());
+        let read = Pin::new(&mut io.wire).poll_read(cx, &mut io.scratch[..room]);
+        let read = ready!(io.watch(cx, read))?;
+        buffer.put_slice(&io.scratch[..read]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl hyper::rt::Write for Io {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.wire).poll_write(cx, bytes);
+        self.watch(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.wire).poll_write_vectored(cx, pieces);
+        self.watch(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.wire).poll_flush(cx);
+        self.watch(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_close(cx)
+    }
+}
