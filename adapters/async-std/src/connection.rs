@@ -130,6 +130,9 @@ fn reason(error: &dyn Error) -> String {
 struct Io {
     wire: Box<dyn Wire>,
     scratch: Box<[u8]>,
+    /// Why nothing can be written any more. This is no error yet: a server that has heard enough
+    /// answers and hangs up, and its answer is still to be read.
+    deaf: Option<io::Error>,
     /// When something last moved, in either direction.
     moved: Instant,
     limit: Duration,
@@ -140,7 +143,26 @@ struct Io {
 impl Io {
     fn new(wire: Box<dyn Wire>, limit: Duration) -> Self {
         let (scratch, timer) = (vec![0; BUFFER].into(), Timer::after(limit));
-        Self { wire, scratch, moved: Instant::now(), limit, timer, in_grace: false }
+        Self { wire, scratch, deaf: None, moved: Instant::now(), limit, timer, in_grace: false }
+    }
+
+    fn write<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl FnOnce(Pin<&mut Box<dyn Wire>>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if self.deaf.is_some() {
+            return Poll::Pending; // the end of reading ends the request too
+        }
+        let written = write(Pin::new(&mut self.wire), cx);
+        match ready!(self.watch(cx, written)) {
+            Err(error) if error.kind() != io::ErrorKind::TimedOut => {
+                self.deaf = Some(error);
+                cx.waker().wake_by_ref(); // what was read before may not have been all
+                Poll::Pending
+            }
+            written => Poll::Ready(written),
+        }
     }
 
     /// Passes on what came of reading or writing, unless nothing has moved for too long.
@@ -177,6 +199,11 @@ impl hyper::rt::Read for Io {
         let room = io.scratch.len().min(buffer.remaining());
         let read = Pin::new(&mut io.wire).poll_read(cx, &mut io.scratch[..room]);
         let read = ready!(io.watch(cx, read))?;
+        if read == 0
+            && let Some(error) = io.deaf.take()
+        {
+            return Poll::Ready(Err(error));
+        }
         buffer.put_slice(&io.scratch[..read]);
         Poll::Ready(Ok(()))
     }
@@ -188,8 +215,7 @@ impl hyper::rt::Write for Io {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.wire).poll_write(cx, bytes);
-        self.watch(cx, written)
+        self.write(cx, |wire, cx| wire.poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
@@ -197,8 +223,7 @@ impl hyper::rt::Write for Io {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.wire).poll_write_vectored(cx, pieces);
-        self.watch(cx, written)
+        self.write(cx, |wire, cx| wire.poll_write_vectored(cx, pieces))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -206,11 +231,99 @@ impl hyper::rt::Write for Io {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.wire).poll_flush(cx);
-        self.watch(cx, flushed)
+        self.write(cx, |wire, cx| wire.poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.wire).poll_close(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_lite::future::block_on;
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    /// A server that takes some bytes and no more, and answers with a text; it hangs up after that,
+    /// or falls silent.
+    struct Peer {
+        takes: usize,
+        then: io::ErrorKind,
+        answer: &'static [u8],
+        hangs_up: bool,
+    }
+
+    impl AsyncRead for Peer {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            if self.takes > 0 || (self.answer.is_empty() && !self.hangs_up) {
+                return Poll::Pending;
+            }
+            let Self { answer, .. } = &mut *self;
+            Pin::new(answer).poll_read(cx, buffer)
+        }
+    }
+
+    impl AsyncWrite for Peer {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            let taken = self.takes.min(bytes.len());
+            self.takes -= taken;
+            if taken == 0 { Poll::Ready(Err(self.then.into())) } else { Poll::Ready(Ok(taken)) }
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    const ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno";
+
+    fn upload() -> Request<Outgoing> {
+        let body = Full::new(Bytes::from(vec![b'x'; 1 << 20]));
+        Request::post("/").body(body).unwrap()
+    }
+
+    fn peer(answer: &'static [u8]) -> Peer {
+        Peer { takes: 100_000, then: io::ErrorKind::BrokenPipe, answer, hangs_up: true }
+    }
+
+    /// Sends an upload, and reads the answer.
+    fn converse(peer: Peer) -> Result<(u16, Bytes), String> {
+        block_on(async {
+            let mut connection = Connection::over(Box::new(peer)).await?;
+            let answer = connection.send(upload()).await.map_err(|unanswered| {
+                assert!(unanswered.unsent.is_none(), "some of it was sent");
+                unanswered.why
+            })?;
+            let (head, mut body) = answer.into_parts();
+            let mut whole = Vec::new();
+            while let Some(piece) = poll_fn(|cx| connection.poll_piece(&mut body, cx)).await {
+                whole.extend(piece?);
+            }
+            assert!(!poll_fn(|cx| Poll::Ready(connection.is_open(cx))).await);
+            Ok((head.status.as_u16(), whole.into()))
+        })
+    }
+
+    #[test]
+    fn what_was_answered_before_the_pipe_broke_counts_if_it_is_whole() {
+        assert_eq!(converse(peer(ANSWER)).unwrap(), (400, "no".into()));
+        for cut in [0, 10, 30, ANSWER.len() - 1] {
+            let why = converse(peer(&ANSWER[..cut])).unwrap_err();
+            assert!(why.contains("broken pipe"), "{cut}: {why}");
+        }
     }
 }
