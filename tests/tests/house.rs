@@ -199,6 +199,18 @@ fn adapters_do_not_know_each_other() {
     }
 }
 
+#[test]
+fn the_async_adapter_names_async_std_in_one_file() {
+    let names = |text: &str| {
+        let mut found = text.match_indices("async_std");
+        found.any(|(at, word)| is_word(text, at, word.len()))
+    };
+    let sources = sources("adapters/async-std/src").into_iter();
+    let naming: Vec<String> =
+        sources.filter(|(_, text)| names(text)).map(|(name, _)| name).collect();
+    assert_eq!(naming, ["net"], "a port to another runtime's sockets changes one file");
+}
+
 /// The folders of the workspace's crates.
 fn crates() -> Vec<String> {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();

@@ -231,7 +231,7 @@ impl hyper::rt::Write for Io {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.write(cx, |wire, cx| wire.poll_flush(cx))
+        self.write(cx, AsyncWrite::poll_flush)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -242,17 +242,14 @@ impl hyper::rt::Write for Io {
 #[cfg(test)]
 mod tests {
     use futures_lite::future::block_on;
-    use http_body_util::BodyExt;
+    use hyper::rt::{Read, ReadBuf};
 
     use super::*;
 
-    /// A server that takes some bytes and no more, and answers with a text; it hangs up after that,
-    /// or falls silent.
+    /// A server that takes some bytes, answers with a text, and hangs up.
     struct Peer {
         takes: usize,
-        then: io::ErrorKind,
         answer: &'static [u8],
-        hangs_up: bool,
     }
 
     impl AsyncRead for Peer {
@@ -261,11 +258,10 @@ mod tests {
             cx: &mut Context<'_>,
             buffer: &mut [u8],
         ) -> Poll<io::Result<usize>> {
-            if self.takes > 0 || (self.answer.is_empty() && !self.hangs_up) {
+            if self.takes > 0 {
                 return Poll::Pending;
             }
-            let Self { answer, .. } = &mut *self;
-            Pin::new(answer).poll_read(cx, buffer)
+            Pin::new(&mut self.answer).poll_read(cx, buffer)
         }
     }
 
@@ -277,7 +273,7 @@ mod tests {
         ) -> Poll<io::Result<usize>> {
             let taken = self.takes.min(bytes.len());
             self.takes -= taken;
-            if taken == 0 { Poll::Ready(Err(self.then.into())) } else { Poll::Ready(Ok(taken)) }
+            Poll::Ready(if taken > 0 { Ok(taken) } else { Err(io::ErrorKind::BrokenPipe.into()) })
         }
 
         fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -291,20 +287,13 @@ mod tests {
 
     const ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno";
 
-    fn upload() -> Request<Outgoing> {
-        let body = Full::new(Bytes::from(vec![b'x'; 1 << 20]));
-        Request::post("/").body(body).unwrap()
-    }
-
-    fn peer(answer: &'static [u8]) -> Peer {
-        Peer { takes: 100_000, then: io::ErrorKind::BrokenPipe, answer, hangs_up: true }
-    }
-
     /// Sends an upload, and reads the answer.
-    fn converse(peer: Peer) -> Result<(u16, Bytes), String> {
+    fn converse(answer: &'static [u8]) -> Result<(u16, Bytes), String> {
+        let upload = Request::post("/").body(Full::new(vec![b'x'; 1 << 20].into())).unwrap();
         block_on(async {
+            let peer = Peer { takes: 100_000, answer };
             let mut connection = Connection::over(Box::new(peer)).await?;
-            let answer = connection.send(upload()).await.map_err(|unanswered| {
+            let answer = connection.send(upload).await.map_err(|unanswered| {
                 assert!(unanswered.unsent.is_none(), "some of it was sent");
                 unanswered.why
             })?;
@@ -320,10 +309,23 @@ mod tests {
 
     #[test]
     fn what_was_answered_before_the_pipe_broke_counts_if_it_is_whole() {
-        assert_eq!(converse(peer(ANSWER)).unwrap(), (400, "no".into()));
+        assert_eq!(converse(ANSWER).unwrap(), (400, "no".into()));
         for cut in [0, 10, 30, ANSWER.len() - 1] {
-            let why = converse(peer(&ANSWER[..cut])).unwrap_err();
+            let why = converse(&ANSWER[..cut]).unwrap_err();
             assert!(why.contains("broken pipe"), "{cut}: {why}");
         }
+    }
+
+    #[test]
+    fn silence_is_an_error_but_not_before_its_time() {
+        let limit = Duration::from_millis(20);
+        let mut io = Io::new(Box::new(Peer { takes: 1, answer: b"" }), limit);
+        let start = Instant::now();
+        let mut room = [0; 10];
+        let mut buffer = ReadBuf::new(&mut room);
+        let read = poll_fn(|cx| Pin::new(&mut io).poll_read(cx, buffer.unfilled()));
+        let error = block_on(read).unwrap_err();
+        assert_eq!(error.to_string(), "nothing moved for 0.02 s");
+        assert!(start.elapsed() >= limit + GRACE);
     }
 }

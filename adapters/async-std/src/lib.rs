@@ -41,10 +41,9 @@
 //! # Any runtime
 //!
 //! Nothing is spawned, and no runtime is asked for: a stream moves when it is polled, under
-//! async-std, tokio or smol, in a task or in `block_on`. One thread of async-std's waits for
-//! sockets and timers, for the whole process; names are looked up on its threads for blocking work,
-//! which end by themselves. Streams and futures are `Send`, so a work-stealing runtime may move
-//! them.
+//! async-std, tokio or smol, in a task or in `block_on`. async-std starts a few threads of its own,
+//! once for the whole process, which wait for sockets and timers and look up names; a run adds
+//! none. Streams and futures are `Send`, so a work-stealing runtime may move them.
 //!
 //! # Stopping
 //!

@@ -6,10 +6,10 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-use sfbulk::{Error, Job, Page, Reason, Reply, Session, Spec, Step, Tag, Time};
+use sfbulk::{Error, Job, Page, Reply, Session, Spec, Step, Tag, Time};
 
 use crate::client::{Client, LoggingIn};
 use crate::net::Timer;
@@ -29,6 +29,10 @@ pub(crate) struct Run {
     /// The machine waits for rows.
     asked: bool,
     login: Option<LoggingIn>,
+    /// Something happened, so the machine is to be asked what to do.
+    news: bool,
+    /// Until when it waits, if nothing happens.
+    until: Option<Time>,
     timer: Option<(Time, Timer)>,
     over: bool,
 }
@@ -54,6 +58,8 @@ impl Run {
             calls: Vec::new(),
             tray: Tray::default(),
             asked: false,
+            news: true,
+            until: None,
             timer: None,
             over: false,
         })
@@ -65,11 +71,19 @@ impl Run {
 
     pub(crate) fn abort(&mut self) {
         self.job.abort();
+        self.news = true;
     }
 
     /// The next page; `None` once all is over, which an error is too.
     pub(crate) fn poll_page(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Page, Error>>> {
         while !self.over {
+            if !self.news {
+                let page = ready!(self.poll_event(cx));
+                self.news = true;
+                if let Some(page) = page {
+                    return Poll::Ready(Some(Ok(page)));
+                }
+            }
             match self.job.poll(self.now()) {
                 Step::Send(call) => {
                     let (tag, transport) = (call.tag, self.client.transport());
@@ -82,11 +96,10 @@ impl Run {
                 }
                 Step::Settled(outcomes) => return Poll::Ready(Some(Ok(Page::Outcomes(outcomes)))),
                 Step::Note(note) => self.client.note(&note, self.job.summary()),
-                Step::Wait(until) => match self.poll_event(until, cx) {
-                    Poll::Ready(None) => {}
-                    Poll::Ready(Some(page)) => return Poll::Ready(Some(Ok(page))),
-                    Poll::Pending => return Poll::Pending,
-                },
+                Step::Wait(until) => {
+                    self.until = until.map(|(moment, _)| moment);
+                    self.news = false;
+                }
                 Step::Done(result) => {
                     self.over = true;
                     self.calls.clear(); // nobody needs their answers any more
@@ -100,11 +113,7 @@ impl Run {
     }
 
     /// Tells the machine of one thing that happened, or hands on a page.
-    fn poll_event(
-        &mut self,
-        until: Option<(Time, Reason)>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Page>> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Page>> {
         if let event @ Poll::Ready(_) = self.poll_calls(cx) {
             return event;
         }
@@ -127,7 +136,7 @@ impl Run {
             }
             return Poll::Ready(None);
         }
-        self.poll_timer(until, cx).map(|()| None)
+        self.poll_timer(cx).map(|()| None)
     }
 
     fn poll_calls(&mut self, cx: &mut Context<'_>) -> Poll<Option<Page>> {
@@ -148,8 +157,8 @@ impl Run {
         Poll::Pending
     }
 
-    fn poll_timer(&mut self, until: Option<(Time, Reason)>, cx: &mut Context<'_>) -> Poll<()> {
-        let Some((moment, _)) = until else { return Poll::Pending };
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(moment) = self.until else { return Poll::Pending };
         let now = self.now();
         let timer = match &mut self.timer {
             Some((set_for, timer)) if *set_for == moment => timer,

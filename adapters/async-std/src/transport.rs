@@ -234,3 +234,76 @@ impl fmt::Display for Target {
         write!(f, "{scheme}://{}:{}", self.host, self.port)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    use futures_lite::future::block_on;
+
+    use super::*;
+
+    /// Reads one request and answers it.
+    fn answer(stream: &mut TcpStream) {
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            request.extend(byte);
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+    }
+
+    /// Sends a request, reads its answer, and gives the connection back; how many are kept then.
+    fn ask(transport: &Transport, to: &Target) -> usize {
+        block_on(async {
+            let request = Request::get(format!("{to}/x")).body(Full::default()).unwrap();
+            let (mut answer, mut connection) =
+                transport.send(addressed(request), to).await.unwrap();
+            let body = answer.body_mut();
+            while let Some(piece) = poll_fn(|cx| connection.poll_piece(body, cx)).await {
+                assert_eq!(piece.unwrap(), "ok");
+            }
+            if poll_fn(|cx| Poll::Ready(connection.is_open(cx))).await {
+                transport.keep(connection, to.clone());
+            }
+            transport.0.idle.lock().unwrap().len()
+        })
+    }
+
+    #[test]
+    fn an_idle_connection_that_the_server_closed_is_not_used() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let server = thread::spawn(move || {
+            let (mut first, _) = listener.accept().unwrap();
+            answer(&mut first);
+            answer(&mut first);
+            drop(first);
+            let (mut second, _) = listener.accept().unwrap();
+            answer(&mut second);
+        });
+        let to = Target::of(&address.parse().unwrap()).unwrap();
+        let transport = Transport::new(Tls::default());
+        assert_eq!(ask(&transport, &to), 1);
+        assert_eq!(ask(&transport, &to), 1, "over the same connection");
+        thread::sleep(Duration::from_millis(50)); // the server hangs up
+        assert_eq!(ask(&transport, &to), 1, "over a new one");
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn no_more_idle_connections_are_kept_than_a_run_needs() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let to = Target::of(&address.parse().unwrap()).unwrap();
+        let transport = Transport::new(Tls::default());
+        for _ in 0..KEPT + 4 {
+            let connection = block_on(transport.connect(&to)).ok().unwrap();
+            transport.keep(connection, to.clone());
+        }
+        assert_eq!(transport.0.idle.lock().unwrap().len(), KEPT);
+    }
+}

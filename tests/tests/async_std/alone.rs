@@ -98,10 +98,10 @@ fn drop_a_run(client: &Client) {
 
 /// A proxy that makes tunnels, or refuses to; and the requests it heard.
 fn proxy(refuses: bool) -> (String, Arc<Mutex<Vec<String>>>) {
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let hears = Arc::clone(&heard);
+    let requests = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&requests);
     let (address, _) = listen(move |mut stream| {
-        let hears = Arc::clone(&hears);
+        let log = Arc::clone(&log);
         async move {
             let mut head = Vec::new();
             while !head.ends_with(b"\r\n\r\n") {
@@ -111,7 +111,7 @@ fn proxy(refuses: bool) -> (String, Arc<Mutex<Vec<String>>>) {
             }
             let head = String::from_utf8(head).unwrap();
             let to = head.split(' ').nth(1).unwrap().to_owned();
-            hears.lock().unwrap().push(head);
+            log.lock().unwrap().push(head);
             if refuses {
                 let no: &[u8] = b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n";
                 return stream.write_all(no).await.unwrap();
@@ -120,7 +120,7 @@ fn proxy(refuses: bool) -> (String, Arc<Mutex<Vec<String>>>) {
             pipe(stream, TcpStream::connect(to).await.unwrap()).await;
         }
     });
-    (format!("http://user:hush%40hush@{address}"), heard)
+    (format!("http://user:hush%40hush@{address}"), requests)
 }
 
 #[test]

@@ -139,13 +139,13 @@ fn an_authority_of_ones_own_is_trusted() {
 fn a_server_that_cannot_be_trusted_hears_nothing() {
     let (authority, acceptor) = certificate("acme.example");
     let heard = Arc::new(AtomicUsize::new(0));
-    let hears = Arc::clone(&heard);
+    let count = Arc::clone(&heard);
     let (relay, _) = listen(move |stream| {
-        let (acceptor, hears) = (acceptor.clone(), Arc::clone(&hears));
+        let (acceptor, count) = (acceptor.clone(), Arc::clone(&count));
         async move {
             if let Ok(mut stream) = acceptor.accept(stream).await {
                 let read = stream.read(&mut [0; 100]).await.unwrap_or(0);
-                hears.fetch_add(read, Ordering::SeqCst);
+                count.fetch_add(read, Ordering::SeqCst);
             }
         }
     });
