@@ -281,6 +281,7 @@ mod tests {
             let (mut first, _) = listener.accept().unwrap();
             answer(&mut first);
             answer(&mut first);
+            thread::sleep(Duration::from_millis(50)); // until it is idle
             drop(first);
             let (mut second, _) = listener.accept().unwrap();
             answer(&mut second);
@@ -289,7 +290,7 @@ mod tests {
         let transport = Transport::new(Tls::default());
         assert_eq!(ask(&transport, &to), 1);
         assert_eq!(ask(&transport, &to), 1, "over the same connection");
-        thread::sleep(Duration::from_millis(50)); // the server hangs up
+        thread::sleep(Duration::from_millis(200)); // the server hangs up
         assert_eq!(ask(&transport, &to), 1, "over a new one");
         server.join().unwrap();
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use async_std::task::block_on;
 use futures_lite::StreamExt;
 use futures_lite::io::AssertAsync;
+use sfbulk::rows::Outcome;
 
 use crate::ROWS;
 
@@ -31,7 +32,7 @@ fn ureq(what: &str, file: &Path) {
     }
     let input = File::open(file).expect("the input");
     let outcomes = org.insert("Account").csv(input).expect("a load");
-    let succeeded = outcomes.filter(|outcome| outcome.as_ref().is_ok_and(|row| row.success()));
+    let succeeded = outcomes.filter(|outcome| outcome.as_ref().is_ok_and(Outcome::success));
     assert_eq!(succeeded.count(), ROWS);
 }
 
@@ -44,6 +45,6 @@ async fn async_std(what: &str, file: &Path) {
     }
     let input = AssertAsync::new(File::open(file).expect("the input"));
     let outcomes = org.insert("Account").csv(input).expect("a load");
-    let succeeded = outcomes.filter(|outcome| outcome.as_ref().is_ok_and(|row| row.success()));
+    let succeeded = outcomes.filter(|outcome| outcome.as_ref().is_ok_and(Outcome::success));
     assert_eq!(succeeded.count().await, ROWS);
 }
