@@ -232,7 +232,8 @@ fn answer_hastily(mut stream: std::net::TcpStream) {
         ("200 OK", "<jobInfo><id>750000000000001AAA</id><state>Open</state></jobInfo>")
     };
     let size = body.len();
-    let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {size}\r\n\r\n{body}");
+    let answer =
+        format!("HTTP/1.1 {status}\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n{body}");
     stream.write_all(answer.as_bytes()).unwrap();
     thread::sleep(Duration::from_millis(20)); // closing resets, and takes back what has not left
 }
