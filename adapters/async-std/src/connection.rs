@@ -23,9 +23,11 @@ use hyper::rt::ReadBufCursor;
 
 use crate::net::{Timer, Wire};
 
-/// How much is read at a time, and the bound of an answer's head; the service's heads are a
-/// kilobyte or two.
-const BUFFER: usize = 64 << 10;
+/// The bound of an answer's head; the service's heads are a kilobyte or two.
+const HEAD: usize = 64 << 10;
+
+/// How much is read at a time: reading and writing take turns here, and fewer turns are faster.
+const BUFFER: usize = 256 << 10;
 
 /// The longest silence borne, in either direction. The service may think for a while before it
 /// answers a large batch.
@@ -67,7 +69,8 @@ pub(crate) struct Unanswered {
 impl Connection {
     pub(crate) async fn over(wire: Box<dyn Wire>) -> Result<Self, String> {
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(BUFFER).writev(true); // or else bodies are copied before they are sent
+        builder.max_header_size(HEAD).max_buf_size(BUFFER);
+        builder.writev(true); // or else bodies are copied before they are sent
         let handshake = builder.handshake(Io::new(wire, SILENCE)).await;
         let (sender, driver) = handshake.map_err(|e| reason(&e))?;
         Ok(Self { sender, driver: Driver(Some(Box::pin(driver))) })
@@ -314,6 +317,13 @@ mod tests {
             let why = converse(&ANSWER[..cut]).unwrap_err();
             assert!(why.contains("broken pipe"), "{cut}: {why}");
         }
+    }
+
+    #[test]
+    fn a_head_without_end_is_refused() {
+        let long = |length| format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(length));
+        let why = converse(long(HEAD).leak().as_bytes()).unwrap_err();
+        assert!(why.contains("head is too large"), "{why}");
     }
 
     #[test]
