@@ -75,7 +75,8 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         match path.is_dir() {
-            true if name == "target" || name == ".git" || name == ".sfbulk" => {}
+            _ if name == ".git" => {} // in a worktree it is a file
+            true if name == "target" || name == ".sfbulk" => {}
             true => files.extend(files_below(&path)),
             false => files.push(path),
         }
