@@ -6,6 +6,7 @@
 //! - [`desk`]: an application that loads what is laid out for it and keeps what it gets.
 //! - [`offline`]: the smallest executor: performs a [`Job`](sfbulk::Job)'s steps in virtual time.
 //! - [`dialogue`]: writes down what was said, for snapshots and for comparison.
+//! - [`practice`]: a practice org on loopback, for the executors that use sockets.
 //! - [`chance`]: repeatable chance, for seeded worlds.
 
 #![forbid(unsafe_code)]
@@ -17,6 +18,7 @@ pub mod desk;
 pub mod dialogue;
 pub mod document;
 pub mod offline;
+pub mod practice;
 pub mod scenarios;
 pub mod script;
 pub mod server;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The level of each file of the core. A file imports only from files of a lower level; `error` and
 /// `id` speak of each other (an error names a job, an id that is none is an error), and a module's
 /// front page (`rows/mod.rs`, `lib.rs`) names what it holds.
-const LEVELS: [(&str, u32); 37] = [
+const LEVELS: [(&str, u32); 38] = [
     ("text", 0),
     ("time", 0),
     ("print", 0),
@@ -31,6 +31,7 @@ const LEVELS: [(&str, u32); 37] = [
     ("rows/outcome", 6),
     ("rows/decode", 7),
     ("rows/source", 7),
+    ("rows/text", 7),
     ("rows/mod", 8),
     ("call", 9),
     ("judge", 10),
@@ -200,6 +201,18 @@ fn adapters_do_not_know_each_other() {
             assert!(!ours || allowed.contains(&&*dependency), "{krate} depends on {dependency}");
         }
     }
+}
+
+#[test]
+fn the_async_adapter_names_async_std_in_one_file() {
+    let names = |text: &str| {
+        let mut found = text.match_indices("async_std");
+        found.any(|(at, word)| is_word(text, at, word.len()))
+    };
+    let sources = sources("adapters/async-std/src").into_iter();
+    let naming: Vec<String> =
+        sources.filter(|(_, text)| names(text)).map(|(name, _)| name).collect();
+    assert_eq!(naming, ["net"], "a port to another runtime's sockets changes one file");
 }
 
 /// The folders of the workspace's crates.

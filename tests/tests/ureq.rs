@@ -5,45 +5,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use sfbulk_org::{Config, Org, Server, serve};
+use sfbulk_org::Server;
+use sfbulk_tests::practice::{self, Account, NewAccount, SEVEN, SOQL, accounts, small};
 use sfbulk_ureq::rows::{Fate, Limits, Outcome};
 use sfbulk_ureq::{BatchState, Bounds, Client, Error, ErrorKind, Note, Session, Spec};
 
-#[derive(Serialize)]
-struct NewAccount {
-    #[serde(rename = "Name")]
-    name: String,
-}
-
-#[derive(Debug, Deserialize, PartialEq)]
-struct Account {
-    #[serde(rename = "Id")]
-    id: String,
-    #[serde(rename = "Name")]
-    name: String,
-    #[serde(rename = "BillingCity")]
-    city: Option<String>,
-}
-
-const SOQL: &str = "SELECT Id, Name, BillingCity FROM Account ORDER BY Name";
-
-/// An org that answers quickly and puts few rows into a file, and a client of it.
+/// An org, and a client of it.
 fn org() -> (Arc<Server>, Client) {
-    let config = Config::new().latency(Duration::from_millis(5)).result_rows(4);
-    let server = Arc::new(serve(Org::in_memory_with(config).unwrap(), 0).unwrap());
-    let practice = Arc::clone(&server);
-    let client = Client::new(move || Session::new(&practice.url(), practice.session()));
-    (server, client)
-}
-
-/// Small batches, so that a few rows are several of them.
-fn small() -> Limits {
-    Limits { records: 3, ..Limits::default() }
-}
-
-fn accounts(names: &[&str]) -> Vec<NewAccount> {
-    names.iter().map(|&name| NewAccount { name: name.into() }).collect()
+    let server = practice::org();
+    let known = Arc::clone(&server);
+    (server, Client::new(move || practice::session(&known)))
 }
 
 fn load_csv(client: &Client, csv: &'static str) -> Vec<Outcome> {
@@ -54,9 +25,6 @@ fn load_csv(client: &Client, csv: &'static str) -> Vec<Outcome> {
 fn names(client: &Client) -> Vec<String> {
     client.query::<Account>(SOQL).unwrap().map(|account| account.unwrap().name).collect()
 }
-
-const SEVEN: &str =
-    "Name,BillingCity\na,Rome\nb,\"Oslo\"\nc,\n\"d, \"\"e\"\"\",Bern\nf,\ng,\nh,Bonn\n";
 
 #[test]
 fn typed_rows_are_loaded_and_each_learns_its_fate_in_order() {
@@ -147,10 +115,10 @@ fn an_upsert_tells_what_is_new() {
 fn an_expired_session_is_renewed_by_the_closure_once() {
     let (server, _) = org();
     let logins = Arc::new(AtomicUsize::new(0));
-    let (practice, counted) = (Arc::clone(&server), Arc::clone(&logins));
+    let (known, counted) = (Arc::clone(&server), Arc::clone(&logins));
     let client = Client::new(move || {
         counted.fetch_add(1, Ordering::SeqCst);
-        Session::new(&practice.url(), practice.session())
+        practice::session(&known)
     });
     let expiring = Arc::clone(&server);
     let rows = (0..12).map(move |row| {

@@ -12,7 +12,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sfbulk::rows::{Batch, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows, Source};
+use sfbulk::rows::{
+    Batch, CsvText, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows, Source,
+};
 use sfbulk::{
     Ask, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary, Transcript,
 };
@@ -113,21 +115,17 @@ impl Client {
 
     /// [`query_csv`](Self::query_csv) for any query, from a [`Spec`].
     pub fn csv(&self, spec: Spec, out: &mut impl Write) -> Result<Summary, Error> {
-        let mut run = Run::new(self, spec, Box::new(Nothing))?;
         let local = |e: std::io::Error| {
             Error::new(ErrorKind::Local, format!("the rows could not be written: {e}"))
         };
-        let mut first = true;
+        let mut run = Run::new(self, spec, Box::new(Nothing))?;
+        let mut text = CsvText::new();
         while let Some(rows) = run.rows()? {
-            if std::mem::take(&mut first) {
-                out.write_all(&rows.header).and_then(|()| out.write_all(b"\n")).map_err(local)?;
+            for piece in text.pieces(&rows) {
+                out.write_all(piece).map_err(local)?;
             }
-            out.write_all(&rows.records).map_err(local)?;
         }
-        if first && let Some(columns) = run.job.spec().columns() {
-            // A result without rows may come without a header.
-            writeln!(out, "\"{}\"", columns.join("\",\"")).map_err(local)?;
-        }
+        out.write_all(text.end(run.job.spec().columns()).as_bytes()).map_err(local)?;
         out.flush().map_err(local)?;
         Ok(run.job.summary().clone())
     }

@@ -14,7 +14,7 @@
 //! | 0 | `scan` where does a record begin?, `inlet` where bytes come in, `encode` a serde row as a record |
 //! | 1 | `batch` what is cut, and its limits |
 //! | 2 | `cut` text → batches, `pack` typed rows → batches, `frame` results → pages, `records` raw records, `outcome` what became of each row |
-//! | 3 | `decode` pages → typed rows, `source` where batches come from |
+//! | 3 | `decode` pages → typed rows, `source` where batches come from, `text` pages → one CSV text |
 
 mod batch;
 mod cut;
@@ -27,6 +27,7 @@ mod pack;
 mod records;
 mod scan;
 mod source;
+mod text;
 
 pub use batch::{Batch, CELL_CHARS, COLUMNS, Limits, RECORD_CHARS};
 pub use cut::Cutter;
@@ -36,3 +37,4 @@ pub use outcome::{Fate, InOrder, Outcome, RowError, outcomes_from_csv};
 pub use pack::RowCutter;
 pub use records::Records;
 pub use source::{RowSource, Source};
+pub use text::CsvText;

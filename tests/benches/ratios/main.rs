@@ -5,11 +5,16 @@
 //! - *query*: a result of 200 MB through `sfbulk query --output`, against curl writing the same
 //!   body to a file.
 //!
-//! Each side runs five times, in turn; the medians, their ratio and the peak memory of the command
-//! are printed. Server, floor and command share the machine, so the ratios depend on its cores.
+//! The same load and query run through each executor's front door, in a process of its own, so
+//! that the command, ureq and async-std stand side by side.
+//!
+//! Each side runs five times, in turn; the medians, their ratio to the floor and the peak memory
+//! are printed. Server, floor and client share the machine, so the ratios depend on its cores.
 
+mod drive;
 mod server;
 
+use std::env;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -22,7 +27,15 @@ use std::time::{Duration, Instant};
 const ROWS: usize = 1_000_000;
 const RUNS: usize = 5;
 
+/// What is measured: the command, and the front doors.
+const CLIENTS: [&str; 3] = ["command", "ureq", "async-std"];
+
 fn main() {
+    if let [_, verb, executor, what, file] = &env::args().collect::<Vec<_>>()[..]
+        && verb == "drive"
+    {
+        return drive::drive(executor, what, file.as_ref());
+    }
     let folder = tempfile::tempdir().expect("a folder for the data");
     let command = build();
     load(&command, folder.path());
@@ -44,25 +57,23 @@ fn load(command: &Path, folder: &Path) {
     fs::write(&input, accounts()).expect("room for the input");
     let (address, state) = server::start(Vec::new(), 0);
     let bodies = split(&fs::read(&input).expect("the input"));
-    let (mut floor, mut ours, mut memory) = (Vec::new(), Vec::new(), 0);
+    let (mut floor, mut clients) = (Vec::new(), CLIENTS.map(Measured::of));
     for _ in 0..RUNS {
         state.forget();
         let start = Instant::now();
         blast(address, &bodies);
         floor.push(start.elapsed());
         assert_eq!(state.records(), ROWS as u64);
-
-        state.forget();
-        let start = Instant::now();
-        let args = ["insert", "Account", "accounts.csv", "--success", "ok.csv", "-q"];
-        let (peak, code) = watch(spawn(command, folder, address, &args));
-        ours.push(start.elapsed());
-        assert_eq!((code, state.records()), (Some(0), ROWS as u64), "every row lands once");
+        for client in &mut clients {
+            state.forget();
+            let insert = ["insert", "Account", "accounts.csv", "--success", "ok.csv", "-q"];
+            client.run(command, folder, address, &insert, ["load", "accounts.csv"]);
+            assert_eq!(state.records(), ROWS as u64, "every row lands once");
+        }
         let lines = memchr::memchr_iter(b'\n', &fs::read(folder.join("ok.csv")).unwrap()).count();
         assert_eq!(lines, ROWS + 1);
-        memory = memory.max(peak);
     }
-    report("load 1,000,000 rows", "blasting split bodies", floor, ours, memory);
+    report("load 1,000,000 rows", "blasting split bodies", floor, clients);
 }
 
 fn query(command: &Path, folder: &Path) {
@@ -79,7 +90,7 @@ fn query(command: &Path, folder: &Path) {
     }
     let (address, _) = server::start(file, rows);
     let url = format!("http://{address}/services/async/66.0/job/j/batch/b/result/r");
-    let (mut floor, mut ours, mut memory) = (Vec::new(), Vec::new(), 0);
+    let (mut floor, mut clients) = (Vec::new(), CLIENTS.map(Measured::of));
     for _ in 0..RUNS {
         let start = Instant::now();
         let mut curl = Command::new("curl");
@@ -88,19 +99,16 @@ fn query(command: &Path, folder: &Path) {
             return println!("query: skipped, there is no curl here");
         }
         floor.push(start.elapsed());
-
-        let start = Instant::now();
-        let soql = "SELECT Id, Name, Description FROM Account";
-        let args = ["query", soql, "--output", "all.csv", "-q"];
-        let (peak, code) = watch(spawn(command, folder, address, &args));
-        ours.push(start.elapsed());
-        assert_eq!(code, Some(0));
-        memory = memory.max(peak);
-        let same =
-            fs::read(folder.join("all.csv")).unwrap() == fs::read(folder.join("curl.csv")).unwrap();
-        assert!(same, "the file is the server's, byte for byte");
+        for client in &mut clients {
+            let query = ["query", drive::SOQL, "--output", "all.csv", "-q"];
+            client.run(command, folder, address, &query, ["query", "all.csv"]);
+            let written = fs::read(folder.join("all.csv")).unwrap();
+            let same = written == fs::read(folder.join("curl.csv")).unwrap();
+            assert!(same, "the file is the server's, byte for byte");
+            fs::remove_file(folder.join("all.csv")).unwrap();
+        }
     }
-    report("query 200 MB", "curl", floor, ours, memory);
+    report("query 200 MB", "curl", floor, clients);
 }
 
 /// Rows of 150 bytes, a third of their cells quoted.
@@ -153,15 +161,47 @@ fn blast(address: SocketAddr, bodies: &[Vec<u8>]) {
     });
 }
 
-fn spawn(command: &Path, folder: &Path, address: SocketAddr, args: &[&str]) -> Child {
-    Command::new(command)
-        .current_dir(folder)
-        .args(args)
-        .env("SF_ACCESS_TOKEN", "00D000000000001!BENCH")
-        .env("SF_ORG_INSTANCE_URL", format!("http://{address}"))
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("the command starts")
+/// What one client took.
+struct Measured {
+    client: &'static str,
+    times: Vec<Duration>,
+    memory: u64,
+}
+
+impl Measured {
+    fn of(client: &'static str) -> Self {
+        Self { client, times: Vec::new(), memory: 0 }
+    }
+
+    /// Runs it once: the command with these arguments, or this program again to drive an executor.
+    fn run(
+        &mut self,
+        command: &Path,
+        folder: &Path,
+        address: SocketAddr,
+        command_line: &[&str],
+        [what, file]: [&str; 2],
+    ) {
+        let myself = env::current_exe().expect("this program's path");
+        let driven = ["drive", self.client, what, file];
+        let (program, args) = match self.client {
+            "command" => (command, command_line),
+            _ => (myself.as_path(), &driven[..]),
+        };
+        let start = Instant::now();
+        let child = Command::new(program)
+            .current_dir(folder)
+            .args(args)
+            .env("SF_ACCESS_TOKEN", "00D000000000001!BENCH")
+            .env("SF_ORG_INSTANCE_URL", format!("http://{address}"))
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the client starts");
+        let (peak, code) = watch(child);
+        self.times.push(start.elapsed());
+        assert_eq!(code, Some(0));
+        self.memory = self.memory.max(peak);
+    }
 }
 
 /// The peak memory of a process in KiB (0 where it cannot be read) and its exit code.
@@ -180,11 +220,14 @@ fn watch(mut child: Child) -> (u64, Option<i32>) {
     }
 }
 
-fn report(what: &str, peer: &str, floor: Vec<Duration>, ours: Vec<Duration>, memory: u64) {
-    let (floor, ours) = (median(floor), median(ours));
-    let ratio = ours.as_secs_f64() / floor.as_secs_f64();
-    let memory = memory / 1024;
-    println!("{what}: {ours:.2?}; {peer}: {floor:.2?}; ratio {ratio:.2}; peak memory {memory} MiB");
+fn report(what: &str, peer: &str, floor: Vec<Duration>, clients: [Measured; CLIENTS.len()]) {
+    let floor = median(floor);
+    println!("{what}; {peer}: {floor:.2?}");
+    for Measured { client, times, memory } in clients {
+        let time = median(times);
+        let (ratio, memory) = (time.as_secs_f64() / floor.as_secs_f64(), memory / 1024);
+        println!("  {client}: {time:.2?}; ratio {ratio:.2}; peak memory {memory} MiB");
+    }
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {

@@ -1,0 +1,348 @@
+//! The front door: loads and queries as streams.
+//!
+//! A stream *is* the run. Polling it turns the loop, so a slow consumer slows the load down, and
+//! dropping it stops the run where it is: nothing more is sent, and what was under way is cut off.
+//! The job is then left open in the org, which works off the batches it has and closes it by age.
+//! To leave in good order, call `abort` and read on to the end.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use futures_io::{AsyncRead, AsyncWrite};
+use futures_lite::{AsyncWriteExt, stream};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sfbulk::rows::{CsvText, Cutter, Decoder, InOrder, Limits, Outcome, Rows};
+use sfbulk::{Error, ErrorKind, Note, Page, Session, Spec, Summary};
+
+use crate::run::Run;
+use crate::source::{Csv, Nothing, Source, Values};
+use crate::tls::Tls;
+use crate::transport::Transport;
+
+/// A login under way.
+pub(crate) type LoggingIn = Pin<Box<dyn Future<Output = Result<Session, Error>> + Send>>;
+
+type Login = dyn Fn() -> LoggingIn + Send + Sync;
+type OnNote = dyn Fn(&Note, &Summary) + Send + Sync;
+
+/// Access to one org. Cheap to clone; clones share their connections.
+#[derive(Clone)]
+pub struct Client {
+    transport: Transport,
+    login: Arc<Login>,
+    on_note: Arc<OnNote>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}
+
+/// The session of the environment's variables; see [`Session::from_vars`].
+pub async fn session_from_env() -> Result<Session, Error> {
+    Session::from_vars(|name| std::env::var(name).ok())
+}
+
+impl Client {
+    /// Access to the org whose sessions `login` gives: [`session_from_env`], or a closure whose
+    /// future logs in. It is called at the beginning of each run, and whenever a session has
+    /// expired.
+    ///
+    /// TLS is verified with the platform's roots; the proxy is the environment's (`HTTPS_PROXY`,
+    /// `ALL_PROXY`, `NO_PROXY`).
+    pub fn new<F>(login: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Session, Error>> + Send + 'static,
+    {
+        let on_note = Arc::new(|_: &Note, _: &Summary| {});
+        let login = Arc::new(move || Box::pin(login()) as LoggingIn);
+        Self { transport: Transport::new(Tls::default()), login, on_note }
+    }
+
+    /// Trusts these certificate authorities too, besides the platform's: a PEM text, for an org
+    /// behind an inspecting proxy.
+    ///
+    /// Fails with [`ErrorKind::Usage`] if the text holds no certificate.
+    pub fn trusting(mut self, pem: &[u8]) -> Result<Self, Error> {
+        self.transport = Transport::new(Tls::with_extra(pem)?);
+        Ok(self)
+    }
+
+    /// Has `listener` told of what happens in every run from now on: a job created, a batch
+    /// accepted or finished, a request tried again; with what the run has come to until then.
+    #[must_use]
+    pub fn on_note(mut self, listener: impl Fn(&Note, &Summary) + Send + Sync + 'static) -> Self {
+        self.on_note = Arc::new(listener);
+        self
+    }
+
+    /// New records of `object`.
+    pub fn insert(&self, object: impl Into<String>) -> Load {
+        self.load(Spec::insert(object))
+    }
+
+    /// Changes to records of `object`, named by their `Id`.
+    pub fn update(&self, object: impl Into<String>) -> Load {
+        self.load(Spec::update(object))
+    }
+
+    /// Insert or update, told apart by the field `external_id`.
+    pub fn upsert(&self, object: impl Into<String>, external_id: impl Into<String>) -> Load {
+        self.load(Spec::upsert(object, external_id))
+    }
+
+    /// Into the recycle bin; the rows have an `Id` and nothing else.
+    pub fn delete(&self, object: impl Into<String>) -> Load {
+        self.load(Spec::delete(object))
+    }
+
+    /// Past the recycle bin, for good.
+    pub fn hard_delete(&self, object: impl Into<String>) -> Load {
+        self.load(Spec::hard_delete(object))
+    }
+
+    /// Any load, from a [`Spec`] with bounds, seed or version of your own.
+    pub fn load(&self, spec: Spec) -> Load {
+        Load { client: self.clone(), spec, limits: Limits::default(), columns: None }
+    }
+
+    /// The rows of a query, decoded. Columns are matched with the names of `T`'s fields as serde
+    /// sees them; an empty cell is `None`, since CSV cannot tell null from empty.
+    pub fn query<T: DeserializeOwned>(&self, soql: impl Into<String>) -> Result<Records<T>, Error> {
+        self.records(Spec::query(soql))
+    }
+
+    /// The rows of any query, from a [`Spec`]: [`Spec::query_all`], or with bounds of your own.
+    pub fn records<T: DeserializeOwned>(&self, spec: Spec) -> Result<Records<T>, Error> {
+        Ok(Records { run: Run::new(self, spec, Nothing)?, decoder: Decoder::new() })
+    }
+
+    /// Writes the rows of a query as CSV, as the server wrote them: one header, then every row. If
+    /// this fails, or is dropped half-way, what was written is not the whole result.
+    pub async fn query_csv(
+        &self,
+        soql: impl Into<String>,
+        out: &mut (impl AsyncWrite + Unpin),
+    ) -> Result<Summary, Error> {
+        self.csv(Spec::query(soql), out).await
+    }
+
+    /// [`query_csv`](Self::query_csv) for any query, from a [`Spec`].
+    pub async fn csv(
+        &self,
+        spec: Spec,
+        out: &mut (impl AsyncWrite + Unpin),
+    ) -> Result<Summary, Error> {
+        let local = |e: std::io::Error| {
+            Error::new(ErrorKind::Local, format!("the rows could not be written: {e}"))
+        };
+        let mut run = Run::new(self, spec, Nothing)?;
+        let mut text = CsvText::new();
+        while let Some(rows) = poll_fn(|cx| poll_rows(&mut run, cx)).await {
+            for piece in text.pieces(&rows?) {
+                out.write_all(piece).await.map_err(local)?;
+            }
+        }
+        out.write_all(text.end(run.job().spec().columns()).as_bytes()).await.map_err(local)?;
+        out.flush().await.map_err(local)?;
+        Ok(run.job().summary().clone())
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport.clone()
+    }
+
+    pub(crate) fn log_in(&self) -> LoggingIn {
+        (self.login)()
+    }
+
+    pub(crate) fn note(&self, note: &Note, summary: &Summary) {
+        (self.on_note)(note, summary);
+    }
+}
+
+/// A load about to start.
+#[must_use]
+#[derive(Debug)]
+pub struct Load {
+    client: Client,
+    spec: Spec,
+    limits: Limits,
+    columns: Option<Vec<String>>,
+}
+
+impl Load {
+    /// One batch at a time: slower, with fewer lock conflicts.
+    pub fn serial(mut self) -> Self {
+        self.spec = self.spec.serial();
+        self
+    }
+
+    /// So many uploads at a time, and results fetched at a time; 4 unless said.
+    pub fn parallel(mut self, parallel: usize) -> Self {
+        self.spec = self.spec.parallel(parallel);
+        self
+    }
+
+    /// Of a CSV text, sends only these columns: a delete takes nothing but `Id`.
+    pub fn keep_only<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.columns = Some(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Smaller batches than the service allows.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Loads a CSV text as it is: UTF-8, a header of API names, records of any shape RFC 4180
+    /// allows. Nothing is read before it is needed.
+    pub fn csv(self, reader: impl AsyncRead + Send + 'static) -> Result<Outcomes, Error> {
+        let cutter = Cutter::new(self.limits);
+        let cutter = match self.columns.clone() {
+            Some(columns) => cutter.keep_only(columns),
+            None => cutter,
+        };
+        self.from(Csv::new(reader, cutter))
+    }
+
+    /// Loads rows: structs whose fields are named like the object's (`#[serde(rename = "Name")]`;
+    /// custom fields keep their `__c`), or maps.
+    ///
+    /// `None` is an empty cell, and an empty cell leaves the field as it is, in an update too: the
+    /// service has it so. The text `#N/A` clears a field.
+    pub fn rows<I>(self, rows: I) -> Result<Outcomes, Error>
+    where
+        I: IntoIterator<IntoIter: Send + 'static, Item: Serialize + Send + 'static>,
+    {
+        self.stream(stream::iter(rows))
+    }
+
+    /// Loads [`rows`](Self::rows) that come one by one, from a database or another query.
+    pub fn stream<S>(self, rows: S) -> Result<Outcomes, Error>
+    where
+        S: Stream<Item: Serialize + Send + 'static> + Send + 'static,
+    {
+        let source = Values::new(rows, self.limits);
+        self.from(source)
+    }
+
+    fn from(self, source: impl Source + 'static) -> Result<Outcomes, Error> {
+        let run = Run::new(&self.client, self.spec, source)?;
+        Ok(Outcomes { run, in_order: InOrder::new(), ready: VecDeque::new() })
+    }
+}
+
+/// What became of each row of a load, in the order of the rows.
+///
+/// After an error there are outcomes of the rows before it and no more; see
+/// [`summary`](Self::summary) for how many rows are in what state.
+pub struct Outcomes {
+    run: Run,
+    in_order: InOrder,
+    ready: VecDeque<Outcome>,
+}
+
+impl Outcomes {
+    /// What the load came to until now.
+    pub fn summary(&self) -> &Summary {
+        self.run.job().summary()
+    }
+
+    /// Stops the load: what has not started on the server never will. Go on reading to learn what
+    /// became of every row.
+    pub fn abort(&mut self) {
+        self.run.abort();
+    }
+}
+
+impl Stream for Outcomes {
+    type Item = Result<Outcome, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(outcome) = self.ready.pop_front() {
+                return Poll::Ready(Some(Ok(outcome)));
+            }
+            if let Some(outcomes) = self.in_order.next() {
+                self.ready = outcomes.into();
+                continue;
+            }
+            match ready!(self.run.poll_page(cx)) {
+                Some(Ok(Page::Outcomes(outcomes))) => self.in_order.add(outcomes),
+                Some(Ok(Page::Rows(_))) => {}
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Outcomes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outcomes").field("job", self.run.job()).finish_non_exhaustive()
+    }
+}
+
+/// The rows of a query, in the server's order.
+///
+/// The last item is an error if the result was not whole; every row before it is good.
+pub struct Records<T> {
+    run: Run,
+    decoder: Decoder<T>,
+}
+
+impl<T> Records<T> {
+    /// What the query came to until now.
+    pub fn summary(&self) -> &Summary {
+        self.run.job().summary()
+    }
+
+    /// Stops the query.
+    pub fn abort(&mut self) {
+        self.run.abort();
+    }
+}
+
+impl<T: DeserializeOwned> Stream for Records<T> {
+    type Item = Result<T, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if let Some(row) = self.decoder.next() {
+                return Poll::Ready(Some(row));
+            }
+            match ready!(poll_rows(&mut self.run, cx)) {
+                Some(Ok(rows)) => self.decoder.push(&rows),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Records<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records").field("job", self.run.job()).finish_non_exhaustive()
+    }
+}
+
+/// The next page of a query's run.
+fn poll_rows(run: &mut Run, cx: &mut Context<'_>) -> Poll<Option<Result<Rows, Error>>> {
+    loop {
+        match ready!(run.poll_page(cx)) {
+            Some(Ok(Page::Rows(rows))) => return Poll::Ready(Some(Ok(rows))),
+            Some(Ok(Page::Outcomes(_))) => {}
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            None => return Poll::Ready(None),
+        }
+    }
+}

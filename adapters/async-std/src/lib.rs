@@ -1,0 +1,74 @@
+//! Async executor and front door of [sfbulk], on [hyper](https://docs.rs/hyper) and
+//! [async-std](https://docs.rs/async-std).
+//!
+//! ```no_run
+//! use futures_lite::StreamExt;
+//! use serde::{Deserialize, Serialize};
+//! use sfbulk_async_std::{Client, session_from_env};
+//!
+//! #[derive(Serialize)]
+//! struct Account {
+//!     #[serde(rename = "Name")]
+//!     name: String,
+//! }
+//!
+//! #[derive(Deserialize)]
+//! struct Contact {
+//!     #[serde(rename = "Email")]
+//!     email: Option<String>,
+//! }
+//!
+//! async fn example() -> Result<(), sfbulk_async_std::Error> {
+//!     let org = Client::new(session_from_env); // called again whenever the session expires
+//!     let accounts = ["Northwind", "Contoso"].map(|name| Account { name: name.into() });
+//!     let mut outcomes = org.insert("Account").rows(accounts)?;
+//!     while let Some(outcome) = outcomes.next().await {
+//!         let outcome = outcome?;
+//!         if !outcome.success() {
+//!             eprintln!("row {}: {}", outcome.row, outcome.message());
+//!         }
+//!     }
+//!     let mut contacts = org.query::<Contact>("SELECT Email FROM Contact")?;
+//!     while let Some(contact) = contacts.next().await {
+//!         println!("{:?}", contact?.email);
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! [`Client`] is the front door; all decisions are the machine's ([`Job`]).
+//!
+//! # Any runtime
+//!
+//! Nothing is spawned, and no runtime is asked for: a stream moves when it is polled, under
+//! async-std, tokio or smol, in a task or in `block_on`. async-std starts a few threads of its own,
+//! once for the whole process, which wait for sockets and timers and look up names; a run adds
+//! none. Streams and futures are `Send`, so a work-stealing runtime may move them.
+//!
+//! # Stopping
+//!
+//! The future of `next()` holds nothing: drop it, in a `select` or by a time-out, and ask again;
+//! every row still comes once. Dropping the stream stops the run: connections with requests under
+//! way are closed, and nothing more is sent.
+//!
+//! # async-std's end
+//!
+//! async-std is discontinued in favour of smol (RUSTSEC-2025-0052, August 2025): unmaintained, not
+//! vulnerable; the crates it is made of are maintained. All that names it is one file, `net.rs`: a
+//! socket, a timer, a time-out. Should the day come, that file is ported and the crate renamed;
+//! hyper, rustls and everything else here ask only for the traits of `futures-io`.
+
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod client;
+mod connection;
+mod net;
+mod proxy;
+mod run;
+mod source;
+mod tls;
+mod transport;
+
+pub use client::{Client, Load, Outcomes, Records, session_from_env};
+pub use sfbulk::*;

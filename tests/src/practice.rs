@@ -1,0 +1,57 @@
+//! A practice org on loopback and accounts for it, for the tests of the front doors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sfbulk::rows::Limits;
+use sfbulk::{Error, Session};
+use sfbulk_org::{Config, Org, Server, serve};
+
+/// An account to be loaded.
+#[derive(Clone, Debug, Serialize)]
+pub struct NewAccount {
+    /// A name; the org refuses an empty one.
+    #[serde(rename = "Name")]
+    pub name: String,
+}
+
+/// An account that [`SOQL`] finds.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Account {
+    #[serde(rename = "Id")]
+    pub id: String,
+    #[serde(rename = "Name")]
+    pub name: String,
+    #[serde(rename = "BillingCity")]
+    pub city: Option<String>,
+}
+
+/// All accounts, in the order of their names.
+pub const SOQL: &str = "SELECT Id, Name, BillingCity FROM Account ORDER BY Name";
+
+/// Seven accounts in the order of their names, as CSV.
+pub const SEVEN: &str =
+    "Name,BillingCity\na,Rome\nb,\"Oslo\"\nc,\n\"d, \"\"e\"\"\",Bern\nf,\ng,\nh,Bonn\n";
+
+/// An org that answers quickly and puts few rows into a file.
+pub fn org() -> Arc<Server> {
+    let config = Config::new().latency(Duration::from_millis(5)).result_rows(4);
+    Arc::new(serve(Org::in_memory_with(config).unwrap(), 0).unwrap())
+}
+
+/// The org's session of the moment.
+pub fn session(server: &Server) -> Result<Session, Error> {
+    Session::new(&server.url(), server.session())
+}
+
+/// Small batches, so that a few rows are several of them.
+pub fn small() -> Limits {
+    Limits { records: 3, ..Limits::default() }
+}
+
+/// Accounts of these names.
+pub fn accounts(names: &[&str]) -> Vec<NewAccount> {
+    names.iter().map(|&name| NewAccount { name: name.into() }).collect()
+}
