@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
-use sfbulk::{Bounds, Error, Fingerprint, Job, Offline, Session, Summary, Time};
+use sfbulk::{Bounds, Error, ErrorKind, Fingerprint, Job, Offline, Session, Summary, Time};
 use sfbulk_tests::desk::Desk;
 use sfbulk_tests::scenarios::{self, Scenario};
 use sfbulk_tests::socket::Socket;
@@ -24,8 +24,8 @@ const SPEED: u32 = 50;
 /// Plays a scenario, and tells what came of it.
 type Player = fn(Scenario) -> String;
 
-const PLAYERS: [(&str, Player); 3] =
-    [("offline", offline), ("ureq", ureq), ("tokio, reqwest", tokio)];
+const PLAYERS: [(&str, Player); 4] =
+    [("offline", offline), ("ureq", ureq), ("async-std", async_std), ("tokio, reqwest", tokio)];
 
 #[test]
 fn every_scenario_comes_to_the_same_in_every_executor() {
@@ -77,6 +77,17 @@ fn ureq(mut scenario: Scenario) -> String {
     let socket = Socket::serve(std::mem::take(&mut scenario.server), SPEED);
     let executor = sfbulk_ureq::Executor::new(sfbulk_ureq::Transport::default());
     told(scenario, move || socket.session(), |job, desk| executor.run(job, desk))
+}
+
+fn async_std(mut scenario: Scenario) -> String {
+    let socket = Socket::serve(std::mem::take(&mut scenario.server), SPEED);
+    let nobody = async || Err(Error::new(ErrorKind::Login, "the host logs in"));
+    let client = sfbulk_async_std::Client::new(nobody);
+    told(
+        scenario,
+        move || socket.session(),
+        |job, desk| async_std::task::block_on(client.run(job, desk)),
+    )
 }
 
 fn tokio(mut scenario: Scenario) -> String {

@@ -11,6 +11,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures_core::Stream;
 use futures_io::{AsyncRead, AsyncWrite};
@@ -18,12 +19,13 @@ use futures_lite::{AsyncWriteExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sfbulk::rows::{CsvText, Cutter, Decoder, InOrder, Limits, Outcome, Rows};
-use sfbulk::{Error, ErrorKind, Note, Page, Session, Spec, Summary};
+use sfbulk::{Error, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary, Transcript, Turn};
 
+use crate::calls::{Calls, Event};
 use crate::run::Run;
 use crate::source::{Csv, Nothing, Source, Values};
 use crate::tls::Tls;
-use crate::transport::Transport;
+use crate::transport::{Settings, Transport};
 
 /// A login under way.
 pub(crate) type LoggingIn = Pin<Box<dyn Future<Output = Result<Session, Error>> + Send>>;
@@ -63,7 +65,7 @@ impl Client {
     {
         let on_note = Arc::new(|_: &Note, _: &Summary| {});
         let login = Arc::new(move || Box::pin(login()) as LoggingIn);
-        Self { transport: Transport::new(Tls::default()), login, on_note }
+        Self { transport: Transport::new(Settings::default()), login, on_note }
     }
 
     /// Trusts these certificate authorities too, besides the platform's: a PEM text, for an org
@@ -71,8 +73,18 @@ impl Client {
     ///
     /// Fails with [`ErrorKind::Usage`] if the text holds no certificate.
     pub fn trusting(mut self, pem: &[u8]) -> Result<Self, Error> {
-        self.transport = Transport::new(Tls::with_extra(pem)?);
+        let tls = Tls::with_extra(pem)?;
+        self.transport = Transport::new(Settings { tls, ..self.transport.settings() });
         Ok(self)
+    }
+
+    /// Other bounds than 30 s on how long a connection may take to be made (TLS included), and than
+    /// 120 s on how long the server may be silent. A call that passes the second one is lost, so a
+    /// short one is for tests and for services that are known to be quick.
+    #[must_use]
+    pub fn timeouts(mut self, connect: Duration, silence: Duration) -> Self {
+        self.transport = Transport::new(Settings { connect, silence, ..self.transport.settings() });
+        self
     }
 
     /// Has `listener` told of what happens in every run from now on: a job created, a batch
@@ -153,6 +165,26 @@ impl Client {
         out.write_all(text.end(run.job().spec().columns()).as_bytes()).await.map_err(local)?;
         out.flush().await.map_err(local)?;
         Ok(run.job().summary().clone())
+    }
+
+    /// Drives a job of your own, with a host of your own, over this client's connections. The host
+    /// logs in and hears the notes; its methods are called in between, and should not take long.
+    ///
+    /// Dropping the future stops the run where it is.
+    pub async fn run(&self, job: &mut Job, host: &mut impl Host) -> Result<Summary, Error> {
+        let mut calls = Calls::new(self.transport());
+        loop {
+            match job.turn(calls.now(), host) {
+                None => {}
+                Some(Turn::Send(call)) => calls.begin(call),
+                Some(Turn::Wait(until)) => match poll_fn(|cx| calls.poll(cx, until)).await {
+                    Event::Page(tag, page) => job.deliver(tag, page, host),
+                    Event::Reply(tag, reply) => job.reply(tag, calls.now(), reply),
+                    Event::Time => {}
+                },
+                Some(Turn::Done(result)) => return result,
+            }
+        }
     }
 
     pub(crate) fn transport(&self) -> Transport {
@@ -257,6 +289,11 @@ impl Outcomes {
         self.run.job().summary()
     }
 
+    /// What was said until now, if the [`Spec`] asked to [`record`](Spec::record) it.
+    pub fn transcript(&self) -> Option<&Transcript> {
+        self.run.job().transcript()
+    }
+
     /// Stops the load: what has not started on the server never will. Go on reading to learn what
     /// became of every row.
     pub fn abort(&mut self) {
@@ -304,6 +341,11 @@ impl<T> Records<T> {
     /// What the query came to until now.
     pub fn summary(&self) -> &Summary {
         self.run.job().summary()
+    }
+
+    /// What was said until now, if the [`Spec`] asked to [`record`](Spec::record) it.
+    pub fn transcript(&self) -> Option<&Transcript> {
+        self.run.job().transcript()
     }
 
     /// Stops the query.

@@ -29,11 +29,7 @@ const HEAD: usize = 64 << 10;
 /// How much is read at a time: reading and writing take turns here, and fewer turns are faster.
 const BUFFER: usize = 256 << 10;
 
-/// The longest silence borne, in either direction. The service may think for a while before it
-/// answers a large batch.
-const SILENCE: Duration = Duration::from_secs(120);
-
-/// What follows on [`SILENCE`] before it is an error: an application that was busy with something
+/// What follows on the longest silence borne before it is an error: an application that was busy with something
 /// else all the while finds what arrived in the meantime.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -67,11 +63,12 @@ pub(crate) struct Unanswered {
 }
 
 impl Connection {
-    pub(crate) async fn over(wire: Box<dyn Wire>) -> Result<Self, String> {
+    /// A connection that bears so long a silence, in either direction.
+    pub(crate) async fn over(wire: Box<dyn Wire>, silence: Duration) -> Result<Self, String> {
         let mut builder = http1::Builder::new();
         builder.max_header_size(HEAD).max_buf_size(BUFFER);
         builder.writev(true); // or else bodies are copied before they are sent
-        let handshake = builder.handshake(Io::new(wire, SILENCE)).await;
+        let handshake = builder.handshake(Io::new(wire, silence)).await;
         let (sender, driver) = handshake.map_err(|e| reason(&e))?;
         Ok(Self { sender, driver: Driver(Some(Box::pin(driver))) })
     }
@@ -157,9 +154,8 @@ impl Io {
         if self.deaf.is_some() {
             return Poll::Pending; // the end of reading ends the request too
         }
-        let written = write(Pin::new(&mut self.wire), cx);
-        match ready!(self.watch(cx, written)) {
-            Err(error) if error.kind() != io::ErrorKind::TimedOut => {
+        match ready!(write(Pin::new(&mut self.wire), cx)) {
+            Err(error) => {
                 self.deaf = Some(error);
                 cx.waker().wake_by_ref(); // what was read before may not have been all
                 Poll::Pending
@@ -168,16 +164,18 @@ impl Io {
         }
     }
 
-    /// Passes on what came of reading or writing, unless nothing has moved for too long.
-    fn watch<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        moved: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if moved.is_ready() {
-            self.moved = Instant::now();
-            self.in_grace = false;
-            return moved;
+    /// Something moved.
+    fn moved(&mut self) {
+        self.moved = Instant::now();
+        self.in_grace = false;
+    }
+
+    /// Passes on what came of reading, unless nothing has moved for too long. hyper reads whatever
+    /// else it does, so this watches over writing too.
+    fn watch<T>(&mut self, cx: &mut Context<'_>, read: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if read.is_ready() {
+            self.moved();
+            return read;
         }
         loop {
             ready!(self.timer.poll(cx));
@@ -218,7 +216,9 @@ impl hyper::rt::Write for Io {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.write(cx, |wire, cx| wire.poll_write(cx, bytes))
+        let written = ready!(self.write(cx, |wire, cx| wire.poll_write(cx, bytes)));
+        self.moved();
+        Poll::Ready(written)
     }
 
     fn poll_write_vectored(
@@ -226,7 +226,9 @@ impl hyper::rt::Write for Io {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.write(cx, |wire, cx| wire.poll_write_vectored(cx, pieces))
+        let written = ready!(self.write(cx, |wire, cx| wire.poll_write_vectored(cx, pieces)));
+        self.moved();
+        Poll::Ready(written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -288,6 +290,7 @@ mod tests {
         }
     }
 
+    const LIMIT: Duration = Duration::from_secs(10);
     const ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\nno";
 
     /// Sends an upload, and reads the answer.
@@ -295,7 +298,7 @@ mod tests {
         let upload = Request::post("/").body(Full::new(vec![b'x'; 1 << 20].into())).unwrap();
         block_on(async {
             let peer = Peer { takes: 100_000, answer };
-            let mut connection = Connection::over(Box::new(peer)).await?;
+            let mut connection = Connection::over(Box::new(peer), LIMIT).await?;
             let answer = connection.send(upload).await.map_err(|unanswered| {
                 assert!(unanswered.unsent.is_none(), "some of it was sent");
                 unanswered.why

@@ -36,7 +36,8 @@
 //! }
 //! ```
 //!
-//! [`Client`] is the front door; all decisions are the machine's ([`Job`]).
+//! [`Client`] is the front door; all decisions are the machine's. [`Client::run`] drives a [`Job`] of
+//! your own, with a [`Host`] of your own.
 //!
 //! # Any runtime
 //!
@@ -61,6 +62,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod calls;
 mod client;
 mod connection;
 mod net;

@@ -13,7 +13,7 @@ use sfbulk::{Error, ErrorKind};
 use crate::net::Wire;
 
 /// Whom to trust. The platform is asked for its roots when the first session is made.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Tls {
     extra: Vec<CertificateDer<'static>>,
     config: OnceLock<Result<Arc<ClientConfig>, String>>,

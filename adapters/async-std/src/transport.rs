@@ -25,6 +25,10 @@ use crate::tls::Tls;
 /// Name resolution is quick and a handshake takes a few round trips; more is a dead host.
 const CONNECT: Duration = Duration::from_secs(30);
 
+/// The longest silence borne, in either direction. The service may think for a while before it
+/// answers a large batch.
+const SILENCE: Duration = Duration::from_secs(120);
+
 /// Connections that idled longer are not used again: the server may just be hanging up, and a
 /// request lost that way is a request whose outcome nobody knows.
 const IDLE: Duration = Duration::from_secs(10);
@@ -40,9 +44,24 @@ pub(crate) const AGENT: &str = concat!("sfbulk/", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Transport(Arc<Shared>);
 
 struct Shared {
-    tls: Tls,
+    settings: Settings,
     proxy: Option<Proxy>,
     idle: Mutex<Vec<Idle>>,
+}
+
+/// Whom to trust, and how long to wait.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    pub(crate) tls: Tls,
+    /// For a connection to be made: name, route, proxy and TLS.
+    pub(crate) connect: Duration,
+    pub(crate) silence: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { tls: Tls::default(), connect: CONNECT, silence: SILENCE }
+    }
 }
 
 struct Idle {
@@ -72,9 +91,13 @@ impl Tray {
 }
 
 impl Transport {
-    pub(crate) fn new(tls: Tls) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
         let proxy = Proxy::from_vars(|name| std::env::var(name).ok());
-        Self(Arc::new(Shared { tls, proxy, idle: Mutex::default() }))
+        Self(Arc::new(Shared { settings, proxy, idle: Mutex::default() }))
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        self.0.settings.clone()
     }
 
     /// Performs a call; the pages of its answer are laid on `tray`.
@@ -84,15 +107,17 @@ impl Transport {
 
     async fn receive(&self, call: Call, tray: &Tray) -> Result<Reply, Failure> {
         let Some(to) = Target::of(call.request.uri()) else {
-            return Err(Failure::Unsent("the address has no host".into()));
+            return Err(Failure::unconnected("the address has no host"));
         };
         let (answer, mut connection) =
             self.send(addressed(call.request.map(Full::new)), &to).await?;
         let (head, mut body) = answer.into_parts();
         let mut intake = call.expect.open(head);
         while let Some(piece) = poll_fn(|cx| connection.poll_piece(&mut body, cx)).await {
-            let piece = piece
-                .map_err(|why| Failure::Lost(format!("the answer of {to} broke off: {why}")))?;
+            let piece = match piece {
+                Ok(piece) => piece,
+                Err(why) => return Ok(intake.broke_off(why)),
+            };
             if let Some(page) = intake.push(&piece)? {
                 tray.lay(page).await;
             }
@@ -117,36 +142,30 @@ impl Transport {
         loop {
             let (mut connection, reused) = match self.reuse(to).await {
                 Some(connection) => (connection, true),
-                None => (self.connect(to).await.map_err(Failure::Unsent)?, false),
+                None => (self.connect(to).await.map_err(Failure::unconnected)?, false),
             };
             match connection.send(request).await {
                 Ok(answer) => return Ok((answer, connection)),
                 Err(Unanswered { unsent: Some(unsent), .. }) if reused => request = unsent,
-                Err(Unanswered { unsent, why }) => {
-                    let why = format!("{to} gave no answer: {why}");
-                    return Err(match unsent {
-                        Some(_) => Failure::Unsent(why),
-                        None => Failure::Lost(why),
-                    });
-                }
+                Err(Unanswered { unsent: Some(_), why }) => return Err(Failure::unconnected(why)),
+                Err(Unanswered { unsent: None, why }) => return Err(Failure::unanswered(why)),
             }
         }
     }
 
     async fn connect(&self, to: &Target) -> Result<Connection, String> {
-        within(CONNECT, self.open(to))
-            .await
-            .unwrap_or_else(|| Err(format!("no connection to {to} within {} s", CONNECT.as_secs())))
+        let limit = self.0.settings.connect;
+        let late = || Err(format!("{to} took longer than {} s", limit.as_secs_f32()));
+        within(limit, self.open(to)).await.unwrap_or_else(late)
     }
 
     async fn open(&self, to: &Target) -> Result<Connection, String> {
         let proxy = self.0.proxy.as_ref().filter(|proxy| proxy.serves(&to.host));
         let first = proxy.map_or(to, |proxy| &proxy.at);
-        let mut wire = net::connect(first.name(), first.port)
-            .await
-            .map_err(|e| format!("no connection to {first}: {e}"))?;
+        let mut wire =
+            net::connect(first.name(), first.port).await.map_err(|e| format!("{first}: {e}"))?;
         let secure = async |wire, target: &Target| {
-            let session = self.0.tls.session(wire, target.name()).await;
+            let session = self.0.settings.tls.session(wire, target.name()).await;
             session.map_err(|e| format!("no TLS session with {target}: {e}"))
         };
         if let Some(proxy) = proxy {
@@ -158,7 +177,7 @@ impl Transport {
         if to.tls {
             wire = secure(wire, to).await?;
         }
-        Connection::over(wire).await
+        Connection::over(wire, self.0.settings.silence).await
     }
 
     /// An idle connection that is still open.
@@ -287,7 +306,7 @@ mod tests {
             answer(&mut second);
         });
         let to = Target::of(&address.parse().unwrap()).unwrap();
-        let transport = Transport::new(Tls::default());
+        let transport = Transport::new(Settings::default());
         assert_eq!(ask(&transport, &to), 1);
         assert_eq!(ask(&transport, &to), 1, "over the same connection");
         thread::sleep(Duration::from_millis(200)); // the server hangs up
@@ -300,7 +319,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let to = Target::of(&address.parse().unwrap()).unwrap();
-        let transport = Transport::new(Tls::default());
+        let transport = Transport::new(Settings::default());
         for _ in 0..KEPT + 4 {
             let connection = block_on(transport.connect(&to)).ok().unwrap();
             transport.keep(connection, to.clone());

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::{Read, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -51,6 +52,15 @@ impl Client {
     pub fn new(login: impl Fn() -> Result<Session, Error> + Send + Sync + 'static) -> Self {
         let on_note = Arc::new(|_: &Note, _: &Summary| {});
         Self { transport: Transport::default(), login: Arc::new(login), on_note }
+    }
+
+    /// Other bounds than 30 s on how long a connection may take to be made (TLS included), and than
+    /// 120 s on how long the server may be silent. A call that passes the second one is lost, so a
+    /// short one is for tests and for services that are known to be quick.
+    #[must_use]
+    pub fn timeouts(mut self, connect: Duration, silence: Duration) -> Self {
+        self.transport = Transport::with_timeouts(connect, silence);
+        self
     }
 
     /// Has `listener` told of what happens in every run from now on: a job created, a batch

@@ -31,12 +31,19 @@ mod tokio_reqwest;
 type Drive = fn(Run) -> Told;
 
 /// The executors under test. A new one is a line here.
-const EXECUTORS: &[(&str, Drive)] = &[("ureq", with_ureq), ("reqwest", with_reqwest)];
+const EXECUTORS: &[(&str, Drive)] =
+    &[("ureq", with_ureq), ("async-std", with_async_std), ("reqwest", with_reqwest)];
 
 fn with_ureq(run: Run) -> Told {
     let transport = sfbulk_ureq::Transport::with_timeouts(run.silence / 2, run.silence);
     let executor = sfbulk_ureq::Executor::new(transport);
     run.drive(|job, host| executor.run(job, host))
+}
+
+fn with_async_std(run: Run) -> Told {
+    let nobody = async || Err(Error::new(ErrorKind::Login, "the host logs in"));
+    let client = sfbulk_async_std::Client::new(nobody).timeouts(run.silence / 2, run.silence);
+    run.drive(|job, host| async_std::task::block_on(client.run(job, host)))
 }
 
 fn with_reqwest(run: Run) -> Told {
