@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
-use sfbulk::rows::{Batch, Rows};
+use sfbulk::rows::{Batch, CsvText, Rows};
 use sfbulk_ureq::{
     Ask, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Plain, Session, Spec, Summary,
 };
@@ -172,6 +172,8 @@ impl Desk {
 /// Where the rows go.
 struct Sink {
     to: To,
+    text: CsvText,
+    /// Whether rows came.
     begun: bool,
     nobody_reads: bool,
 }
@@ -198,7 +200,7 @@ impl Sink {
             let name = path.map(|path| path.display().to_string()).unwrap_or_default();
             Failure::nothing_sent(in_words(&error)).of_file(&name)
         })?;
-        Ok(Self { to, begun: false, nobody_reads: false })
+        Ok(Self { to, text: CsvText::new(), begun: false, nobody_reads: false })
     }
 
     /// Says what became of the rows that came.
@@ -220,10 +222,8 @@ impl Sink {
     }
 
     fn rows(&mut self, rows: &Rows) -> Result<(), Error> {
-        if !std::mem::replace(&mut self.begun, true) {
-            self.write(&[&rows.header, b"\n".as_slice()].concat())?;
-        }
-        self.write(&rows.records)
+        self.begun = true;
+        self.text.pieces(rows).into_iter().try_for_each(|piece| self.write(piece))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
@@ -239,11 +239,8 @@ impl Sink {
 
     /// The result is whole: if it is a file, it gets its name now.
     fn publish(&mut self, spec: &Spec) -> Result<(), Error> {
-        if !self.begun
-            && let Some(columns) = spec.columns()
-        {
-            self.write(format!("\"{}\"\n", columns.join("\",\"")).as_bytes())?;
-        }
+        let end = std::mem::take(&mut self.text).end(spec.columns());
+        self.write(end.as_bytes())?;
         let To::Draft { draft, file, name } = &mut self.to else { return Ok(()) };
         let Some(draft) = draft.take() else { return Ok(()) };
         file.sync_all()
