@@ -23,3 +23,8 @@ pub mod scenarios;
 pub mod script;
 pub mod server;
 pub mod socket;
+
+/// The front page's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

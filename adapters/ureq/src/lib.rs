@@ -49,8 +49,3 @@ pub use executor::{Executor, Waker};
 pub use sfbulk::*;
 pub use source::CsvSource;
 pub use transport::Transport;
-
-/// The front page's code compiles.
-#[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
