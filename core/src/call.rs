@@ -139,14 +139,13 @@ impl Expect {
     pub fn take_in(&self, answer: Response<Bytes>) -> (Vec<Page>, Reply) {
         let (head, body) = answer.into_parts();
         let mut intake = self.open(head);
-        let mut pages = Vec::new();
         match intake.push(&body) {
-            Ok(page) => pages.extend(page),
-            Err(failure) => return (pages, Reply::Failed(failure)),
+            Ok(first) => {
+                let (last, reply) = intake.finish();
+                (first.into_iter().chain(last).collect(), reply)
+            }
+            Err(failure) => (Vec::new(), Reply::Failed(failure)),
         }
-        let (page, reply) = intake.finish();
-        pages.extend(page);
-        (pages, reply)
     }
 
     /// Starts to take in an answer, once its head is there.
@@ -238,8 +237,13 @@ impl Intake {
 
     fn took(&mut self, n: usize) -> Result<Option<Page>, Failure> {
         self.received += n as u64;
-        if let Err(flaw) = &self.length {
-            return Err(Failure::Lost(flaw.clone()));
+        match &self.length {
+            Err(flaw) => return Err(Failure::Lost(flaw.clone())),
+            Ok(Some(length)) if self.received > *length => {
+                let more = format!("more than the {length} bytes announced arrived");
+                return Err(Failure::Lost(more)); // before any of it passes for rows
+            }
+            Ok(_) => {}
         }
         if !self.framing && self.framer.is_some() && self.is_csv() {
             self.framing = true;
@@ -632,7 +636,7 @@ mod tests {
     fn a_body_that_is_not_what_its_head_says_is_lost() {
         let whole = Expect::Whole { at_most: 10 };
         let cases = [
-            (Response::builder().header("content-length", 3), "4 of 3 bytes"),
+            (Response::builder().header("content-length", 3), "more than the 3 bytes"),
             (Response::builder().header("content-length", 5), "4 of 5 bytes"),
             (
                 Response::builder().header("content-length", 4).header("content-length", 5),

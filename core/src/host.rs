@@ -20,7 +20,8 @@ pub trait Host {
     fn note(&mut self, _note: Note, _summary: &Summary) -> Result<(), Error> {
         Ok(())
     }
-    /// Whether the run is to be [aborted](crate::Job::abort): asked at every turn of the loop.
+    /// Whether the run is to be [aborted](crate::Job::abort): asked at every turn of the loop. A
+    /// loop that waits does not turn, so whoever wants an abort has to wake it.
     fn aborts(&mut self) -> bool {
         false
     }

@@ -55,9 +55,9 @@ mod reply;
 /// Methods that *ask* it something: [`poll`](Self::poll). That *tell* it something:
 /// [`feed`](Self::feed), [`end`](Self::end), [`reply`](Self::reply), [`progress`](Self::progress),
 /// [`login`](Self::login), [`login_failed`](Self::login_failed), [`stop`](Self::stop),
-/// [`abort`](Self::abort). That only *look*: [`summary`](Self::summary), [`transcript`](Self::transcript),
-/// [`spec`](Self::spec).
-/// That have a [`Host`] do the telling: [`turn`](Self::turn), [`deliver`](Self::deliver).
+/// [`abort`](Self::abort). That only *look*: [`summary`](Self::summary),
+/// [`transcript`](Self::transcript), [`spec`](Self::spec). That have a [`Host`] do the telling:
+/// [`turn`](Self::turn), [`deliver`](Self::deliver).
 #[derive(Debug)]
 pub struct Job {
     spec: Spec,
@@ -73,6 +73,8 @@ pub struct Job {
     /// What is to be said before anything else is done.
     news: VecDeque<Step>,
     summary: Summary,
+    /// The end was said.
+    done: bool,
     /// What was said, if it is to be kept.
     transcript: Option<Transcript>,
 }
@@ -80,6 +82,8 @@ pub struct Job {
 #[derive(Debug, Default)]
 struct Login {
     session: Option<Session>,
+    /// All there were: an answer may repeat one that is no longer used.
+    sessions: Vec<Session>,
     /// The server turned the session down, and said this.
     expired: Option<ErrorInfo>,
     /// How many sessions there have been; a call remembers which one it used.
@@ -87,6 +91,13 @@ struct Login {
     asked: bool,
     /// Sessions turned down since the last request that succeeded.
     fruitless: u32,
+}
+
+impl Login {
+    /// A text without any session, and without the org's host.
+    fn hidden(&self, text: &str) -> String {
+        self.sessions.iter().fold(text.to_owned(), |text, session| session.hide(&text))
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -111,6 +122,7 @@ impl Job {
             asked: false,
             news: VecDeque::new(),
             summary: Summary::default(),
+            done: false,
             transcript: spec.recorded.then(Transcript::default),
             spec,
         };
@@ -123,13 +135,21 @@ impl Job {
 
     /// What to do next. Ask again after every answer, and when a `Wait`'s moment has come.
     pub fn poll(&mut self, now: Time) -> Step {
+        let step = self.next_step(now);
+        if !self.done {
+            self.record(|hide| Line::said(now, &step, hide));
+        }
+        self.done |= matches!(step, Step::Done(_));
+        step
+    }
+
+    fn next_step(&mut self, now: Time) -> Step {
         self.settle_certain();
         let over = self.over(); // it may have something to say first
         if let Some(step) = self.news.pop_front() {
             return step;
         }
         if let Some(result) = over {
-            self.record_end(&result);
             return Step::Done(result);
         }
         let mut wait: Option<(Time, Reason)> = None;
@@ -142,14 +162,11 @@ impl Job {
                 wait = Some(wait.map_or(due, |first| first.min(due)));
             } else if let Some(session) = self.session() {
                 match self.send(errand, &session) {
-                    Ok(call) => {
-                        Transcript::add(&mut self.transcript, || Line::sent(now, &call));
-                        return Step::Send(call);
-                    }
+                    Ok(call) => return Step::Send(call),
                     // A request that cannot be built never will be: the next poll knows more.
                     Err(error) => self.give_up(errand, error),
                 }
-                return self.poll(now);
+                return self.next_step(now);
             } else if !std::mem::replace(&mut self.login.asked, true) {
                 return Step::Login(self.login.expired.clone());
             }
@@ -163,7 +180,7 @@ impl Job {
 
     /// The next batch. Its rows must follow on those fed before; anything else stops the load.
     pub fn feed(&mut self, batch: Batch) {
-        Transcript::add(&mut self.transcript, || Line::Fed(batch.rows.clone()));
+        self.record(|_| Some(Line::Fed(batch.rows.clone())));
         self.asked = false;
         let Range { start, end } = batch.rows;
         if self.ledger.query || self.ledger.ended || start != self.summary.rows || end <= start {
@@ -177,7 +194,7 @@ impl Job {
 
     /// There are no more rows.
     pub fn end(&mut self) {
-        Transcript::add(&mut self.transcript, || Line::NoMoreRows);
+        self.record(|_| Some(Line::NoMoreRows));
         self.asked = false;
         self.ledger.ended = true;
         self.hurry();
@@ -185,13 +202,13 @@ impl Job {
 
     /// A page of this call has reached the application; a broken transfer will go on behind it.
     pub fn progress(&mut self, tag: Tag, page: &Page) {
-        Transcript::add(&mut self.transcript, || Line::page(tag, page));
+        self.record(|_| Some(Line::page(tag, page)));
         let Page::Rows(rows) = page else { return };
         let Some(&Flight { errand, .. }) = self.under_way.get(&tag) else { return };
         let Errand::Fetch { batch, file } = errand else { return };
         if let Some(file) = file_of(&mut self.ledger, batch, file) {
             file.have = Some(rows.have);
-            self.summary.rows += rows.count;
+            self.summary.rows = self.summary.rows.saturating_add(rows.count);
             if rows.count > 0 {
                 self.pace.got_on(errand);
             }
@@ -200,7 +217,10 @@ impl Job {
 
     /// A new session.
     pub fn login(&mut self, session: Session) {
-        Transcript::add(&mut self.transcript, || Line::Login);
+        self.record(|_| Some(Line::Login));
+        if !self.login.sessions.iter().any(|known| known.is(&session)) {
+            self.login.sessions.push(session.clone());
+        }
         self.login.session = Some(session);
         self.login.expired = None;
         self.login.epoch += 1;
@@ -210,7 +230,7 @@ impl Job {
     /// No session can be got. Nothing more can be asked of the server: batches whose end was not
     /// seen are unknown, a job that is open stays so and is named.
     pub fn login_failed(&mut self, error: Error) {
-        Transcript::add(&mut self.transcript, || Line::NoLogin(error.to_string()));
+        self.record(|hide| Some(Line::NoLogin(hide(&error.to_string()))));
         self.cut_off(error);
     }
 
@@ -218,15 +238,19 @@ impl Job {
     /// are sent; those on the server are accounted for, the job is closed, and the run ends with
     /// this error.
     pub fn stop(&mut self, error: Error) {
-        Transcript::add(&mut self.transcript, || Line::Stopped(error.to_string()));
+        self.record(|hide| Some(Line::Stopped(hide(&error.to_string()))));
         self.asked = false;
         self.fail(error);
     }
 
     /// Ends it: batches that have not started never will, those running are waited for, so that
-    /// every row of a load is accounted for. The run ends well, with [`Summary::aborted`] set.
+    /// every row of a load is accounted for. The run ends well, with [`Summary::aborted`] set. Once
+    /// it has ended, this changes nothing.
     pub fn abort(&mut self) {
-        Transcript::add(&mut self.transcript, || Line::Aborted);
+        if self.done {
+            return;
+        }
+        self.record(|_| Some(Line::Aborted));
         self.ledger.aborting = true;
         self.summary.aborted = true;
     }
@@ -251,8 +275,9 @@ impl Job {
 impl Job {
     /// [`poll`](Self::poll)s, and has the host do what is asked of the application. `None` when it
     /// did something: ask again.
+    #[must_use = "a call that is not performed is waited for without end"]
     pub fn turn(&mut self, now: Time, host: &mut impl Host) -> Option<Turn> {
-        if !self.ledger.aborting && host.aborts() {
+        if !self.ledger.aborting && !self.done && host.aborts() {
             self.abort();
         }
         match self.poll(now) {
@@ -302,10 +327,11 @@ impl Job {
         room && !self.asked && !self.ledger.ended && !self.ledger.no_more()
     }
 
-    /// Accounts for the rows whose fate is certain without a result, near the first unsettled
-    /// batch: further ahead their outcomes would only have to be kept in memory.
+    /// Accounts for the rows of a batch whose fate is certain without a result, if there is nothing
+    /// else to say: one batch's outcomes are held at a time. Only batches near the first unsettled
+    /// one are looked at; the application would have to keep the outcomes of those further ahead.
     fn settle_certain(&mut self) {
-        if self.ledger.query {
+        if self.ledger.query || !self.news.is_empty() {
             return;
         }
         let from = self.ledger.settled;
@@ -320,13 +346,13 @@ impl Job {
                 let rows = record.rows.clone();
                 self.settle_as(rows, fate, &why);
                 self.bodies.remove(&batch);
-                self.ledger.settle(batch);
+                return self.ledger.settle(batch);
             }
         }
     }
 
     fn settle_as(&mut self, rows: Range<u64>, fate: Fate, why: &str) {
-        let count = rows.end - rows.start;
+        let count = rows.end.saturating_sub(rows.start);
         match fate {
             Fate::Succeeded { .. } => self.summary.succeeded += count,
             Fate::Failed => self.summary.failed += count,
@@ -462,13 +488,18 @@ impl Job {
         })
     }
 
-    /// The end is said at every poll from now on, and recorded once.
-    fn record_end(&mut self, result: &Result<Summary, Error>) {
-        if let Some(Transcript { lines }) = &mut self.transcript
-            && !matches!(lines.last(), Some(Line::Done(_)))
-        {
-            lines.push(Line::done(result));
+    /// Adds a line to the transcript, if there is one. What it holds of others' words is to be
+    /// hidden first: they may repeat a session, or name the org.
+    fn record(&mut self, line: impl FnOnce(&dyn Fn(&str) -> String) -> Option<Line>) {
+        if let Some(transcript) = &mut self.transcript {
+            let login = &self.login;
+            transcript.lines.extend(line(&|text| login.hidden(text)));
         }
+    }
+
+    /// A text as it may stand in a transcript of this run.
+    pub(crate) fn hidden(&self, text: &str) -> String {
+        self.login.hidden(text)
     }
 
     fn note(&mut self, note: Note) {

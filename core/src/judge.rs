@@ -75,7 +75,10 @@ fn success(response: &Response<bytes::Bytes>) -> Verdict {
 fn failure(response: &Response<bytes::Bytes>) -> Verdict {
     let info = refusal(response);
     let status = response.status();
-    let unknown = status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT;
+    // 303 points to an outcome elsewhere, and what is below 200 is not the last word.
+    let unknown = status.is_server_error()
+        || status.is_informational()
+        || matches!(status, StatusCode::SEE_OTHER | StatusCode::REQUEST_TIMEOUT);
     let code = info.code.as_deref().map(ExceptionCode::from);
     if unknown && matches!(code, None | Some(ExceptionCode::Other(_))) {
         let again = retry_after(response.headers());

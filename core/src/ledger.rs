@@ -163,8 +163,10 @@ impl Ledger {
 
     /// Whether every row that will ever be sent was sent.
     pub(crate) fn all_sent(&self) -> bool {
-        let waiting = |batch: &BatchRecord| {
-            matches!(batch.stage, Stage::Cut | Stage::Unsure { lost: false, .. })
+        let waiting = |batch: &BatchRecord| match batch.stage {
+            Stage::Cut => !self.no_more(),
+            Stage::Unsure { lost, .. } => !lost,
+            _ => false,
         };
         self.ended && !self.unsettled().iter().any(waiting)
     }

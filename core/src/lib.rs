@@ -79,7 +79,7 @@
 //!
 //! Every function that fails does so with [`Error`]: what was asked, of which job, batch and rows,
 //! what was answered, whether the org may have changed, and what to do. No error, no `Debug` and
-//! no transcript ever holds a session.
+//! no transcript holds a session, not even where a server repeats it.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

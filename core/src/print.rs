@@ -33,10 +33,12 @@ impl From<Fingerprint> for String {
 }
 
 impl TryFrom<String> for Fingerprint {
-    type Error = std::num::ParseIntError;
+    type Error = String;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        u64::from_str_radix(&text, 16).map(Self)
+    fn try_from(text: String) -> Result<Self, String> {
+        let print = u64::from_str_radix(&text, 16).map(Self);
+        let print = print.ok().filter(|print| print.to_string() == text);
+        print.ok_or_else(|| format!("{text:?} is no fingerprint: 16 hexadecimal digits"))
     }
 }
 

@@ -1,22 +1,21 @@
 //! Replaying: a transcript in the network's place.
 //!
-//! The machine and the application are live; what came from the server, and when, is read from the
-//! transcript, and what the machine asks is compared with it. The application's own doings (rows,
-//! sessions, an abort) take place where they did, so that everything is in the order it was.
+//! The machine and the application are live. The transcript is gone through line by line: where the
+//! machine said something, it is asked, and must say the same; where it was told something by the
+//! network, it is told the same; where the application did something (gave rows or a session,
+//! stopped, aborted), it does so again in that place.
 
 use std::fmt;
 
-use bytes::Bytes;
-
 use crate::call::{Page, Tag};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Plain};
 use crate::host::Host;
 use crate::job::Job;
 use crate::rows::Batch;
 use crate::session::Session;
 use crate::step::{Ask, Step, Summary};
 use crate::time::Time;
-use crate::transcript::{Line, Sent, Transcript};
+use crate::transcript::{Line, Said, Sent, Transcript};
 
 /// Where a replay departs from what was recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +31,7 @@ pub struct Difference {
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { line, recorded, now } = self;
+        let (recorded, now) = (Plain(recorded), Plain(now));
         write!(f, "line {line} of the transcript differs: recorded: {recorded}; now: {now}")
     }
 }
@@ -47,32 +47,21 @@ impl Transcript {
         job: &mut Job,
         host: &mut impl Host,
     ) -> Result<Result<Summary, Error>, Difference> {
-        let (lines, at, now) = (&self.lines[..], 0, Time::ZERO);
-        let mut replay = Replay { lines, at, now, rows: None, session: None, failed: None, host };
-        loop {
-            match job.poll(replay.now) {
-                Step::Send(call) => {
-                    replay.compare(&Sent::new(replay.now, call.tag, &call.request))?;
-                }
-                Step::Feed(ask) => replay.rows = Some(replay.host.batch(ask)),
-                Step::Login(expired) => {
-                    replay.session = Some(replay.host.login(expired.as_ref()));
-                }
-                Step::Settled(outcomes) => replay.give(Page::Outcomes(outcomes)),
-                Step::Note(note) => {
-                    let told = replay.host.note(note, job.summary());
-                    replay.failed = told.err().or(replay.failed.take());
-                }
-                Step::Wait(_) => replay.go_on(job)?,
-                Step::Done(result) => return replay.compare_end(&result).map(|()| result),
+        let now = Time::ZERO;
+        let mut replay = Replay { at: 0, now, rows: None, session: None, failed: None, job, host };
+        for line in &self.lines {
+            replay.check_failure(line)?;
+            if let Some(result) = replay.go_through(line)? {
+                return Ok(result);
             }
+            replay.at += 1;
         }
+        Err(replay.differs(&"nothing more", &"the run goes on"))
     }
 }
 
 struct Replay<'a, H> {
-    lines: &'a [Line],
-    /// The line that comes next.
+    /// The line that is gone through.
     at: usize,
     now: Time,
     /// What the application gave when it was asked; the machine gets it in its place.
@@ -80,71 +69,97 @@ struct Replay<'a, H> {
     session: Option<Result<Session, Error>>,
     /// The application could not take what it was given.
     failed: Option<Error>,
+    job: &'a mut Job,
     host: &'a mut H,
 }
 
-/// The transcript.
 impl<H: Host> Replay<'_, H> {
-    fn give(&mut self, page: Page) {
-        self.failed = self.host.page(page).err().or(self.failed.take());
+    /// Where the application fails, it stops the run at once; it must have been so then.
+    fn check_failure(&self, line: &Line) -> Result<(), Difference> {
+        match &self.failed {
+            Some(error) if !matches!(line, Line::Stopped(_)) => {
+                Err(self.differs(line, &Line::Stopped(error.to_string())))
+            }
+            _ => Ok(()),
+        }
     }
 
-    /// The machine waits: what was recorded next happens.
-    fn go_on(&mut self, job: &mut Job) -> Result<(), Difference> {
-        let Some(line) = self.lines.get(self.at) else {
-            return Err(self.differs(&"nothing more", &"the run goes on"));
-        };
+    /// Goes through one line; tells the end, if it is that.
+    fn go_through(&mut self, line: &Line) -> Result<Option<Result<Summary, Error>>, Difference> {
         match line {
-            Line::Sent(Sent { at, .. }) if Time::since_start(*at) > self.now => {
-                self.now = Time::since_start(*at); // the moment that is waited for
-                return Ok(());
-            }
             Line::Page { tag, page } => {
                 let page = page.page();
-                job.progress(Tag(*tag), &page);
+                self.job.progress(Tag(*tag), &page);
                 self.give(page);
             }
-            Line::Ended { at, tag, reply } => {
-                let reply = reply.reply().ok_or_else(|| self.differs(line, &"no answer"))?;
+            Line::Ended { at, tag, end } => {
+                let reply = end.reply().ok_or_else(|| self.differs(line, &"no answer"))?;
                 self.now = self.now.max(Time::since_start(*at));
-                job.reply(Tag(*tag), self.now, reply);
+                self.job.reply(Tag(*tag), self.now, reply);
             }
-            Line::Aborted => job.abort(),
-            Line::Stopped(why) => job.stop(self.stop(why)),
-            Line::Login | Line::NoLogin(_) => self.log_in(line, job)?,
-            Line::Fed(_) | Line::NoMoreRows => self.feed(line, job)?,
-            Line::Sent(_) | Line::Done(_) => return Err(self.differs(line, &"the job waits")),
+            Line::Fed(_) | Line::NoMoreRows => self.feed(line)?,
+            Line::Login | Line::NoLogin(_) => self.log_in(line)?,
+            Line::Stopped(why) => {
+                let error = self.why_stopped(why);
+                self.job.stop(error);
+            }
+            Line::Aborted => self.job.abort(),
+            Line::Said { at, what } => {
+                self.now = self.now.max(Time::since_start(*at));
+                return self.ask(what);
+            }
         }
-        self.at += 1;
-        Ok(())
+        Ok(None)
     }
 
-    /// Why the application stops here: it could not give rows, or take a page, or said so of its
-    /// own accord.
-    fn stop(&mut self, why: &str) -> Error {
+    /// The machine must say the same.
+    fn ask(&mut self, recorded: &Said) -> Result<Option<Result<Summary, Error>>, Difference> {
+        let step = self.job.poll(self.now);
+        match Line::said(self.now, &step, &|text| self.job.hidden(text)) {
+            Some(Line::Said { what, .. }) => self.compare(recorded, &what)?,
+            _ => return Err(self.differs(recorded, &"the job waits")),
+        }
+        match step {
+            Step::Feed(ask) => self.rows = Some(self.host.batch(ask)),
+            Step::Login(expired) => self.session = Some(self.host.login(expired.as_ref())),
+            Step::Settled(outcomes) => self.give(Page::Outcomes(outcomes)),
+            Step::Note(note) => self.failed = self.host.note(note, self.job.summary()).err(),
+            Step::Done(result) => return Ok(Some(result)),
+            Step::Send(_) | Step::Wait(_) => {}
+        }
+        Ok(None)
+    }
+
+    fn give(&mut self, page: Page) {
+        self.failed = self.host.page(page).err();
+    }
+
+    /// Why the application stops here: it could not give rows, or take something, or said so of
+    /// its own accord.
+    fn why_stopped(&mut self, why: &str) -> Error {
         let no_rows = self.rows.take_if(|rows| rows.is_err()).and_then(Result::err);
         let failed = self.failed.take().or(no_rows);
         failed.unwrap_or_else(|| Error::new(ErrorKind::Local, why))
     }
 
-    fn log_in(&mut self, line: &Line, job: &mut Job) -> Result<(), Difference> {
+    fn log_in(&mut self, line: &Line) -> Result<(), Difference> {
         // An application may bring a session before it is asked for one.
         let session = self.session.take().unwrap_or_else(|| self.host.login(None));
         match (line, session) {
-            (Line::Login, Ok(session)) => job.login(session),
-            (Line::NoLogin(_), Err(error)) => job.login_failed(error),
+            (Line::Login, Ok(session)) => self.job.login(session),
+            (Line::NoLogin(_), Err(error)) => self.job.login_failed(error),
             (_, Ok(_)) => return Err(self.differs(line, &Line::Login)),
             (_, Err(error)) => return Err(self.differs(line, &Line::NoLogin(error.to_string()))),
         }
         Ok(())
     }
 
-    fn feed(&mut self, line: &Line, job: &mut Job) -> Result<(), Difference> {
-        let rows =
-            self.rows.take().unwrap_or_else(|| self.host.batch(Ask { from: job.summary().rows }));
+    fn feed(&mut self, line: &Line) -> Result<(), Difference> {
+        let ask = Ask { from: self.job.summary().rows };
+        let rows = self.rows.take().unwrap_or_else(|| self.host.batch(ask));
         match (line, rows) {
-            (Line::Fed(rows), Ok(Some(batch))) if *rows == batch.rows => job.feed(batch),
-            (Line::NoMoreRows, Ok(None)) => job.end(),
+            (Line::Fed(rows), Ok(Some(batch))) if *rows == batch.rows => self.job.feed(batch),
+            (Line::NoMoreRows, Ok(None)) => self.job.end(),
             (_, Ok(Some(batch))) => return Err(self.differs(line, &Line::Fed(batch.rows))),
             (_, Ok(None)) => return Err(self.differs(line, &Line::NoMoreRows)),
             (_, Err(error)) => return Err(self.differs(line, &Line::Stopped(error.to_string()))),
@@ -152,28 +167,13 @@ impl<H: Host> Replay<'_, H> {
         Ok(())
     }
 
-    fn compare(&mut self, now: &Sent) -> Result<(), Difference> {
-        match self.lines.get(self.at) {
-            Some(Line::Sent(recorded)) => {
-                if let Some((recorded, now)) = first_difference(recorded, now) {
-                    return Err(self.differs(&recorded, &now));
-                }
-                self.now = self.now.max(Time::since_start(recorded.at));
-            }
-            Some(line) => return Err(self.differs(line, now)),
-            None => return Err(self.differs(&"nothing more", now)),
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    fn compare_end(&self, result: &Result<Summary, Error>) -> Result<(), Difference> {
-        let now = Line::done(result);
-        match self.lines.get(self.at) {
-            Some(recorded) if *recorded == now => Ok(()),
-            Some(recorded) => Err(self.differs(recorded, &now)),
-            None => Err(self.differs(&"nothing more", &now)),
-        }
+    fn compare(&self, recorded: &Said, now: &Said) -> Result<(), Difference> {
+        let different = match (recorded, now) {
+            (Said::Sent(recorded), Said::Sent(now)) => first_difference(recorded, now),
+            _ if recorded == now => None,
+            _ => Some((recorded.to_string(), now.to_string())),
+        };
+        different.map_or(Ok(()), |(recorded, now)| Err(self.differs(&recorded, &now)))
     }
 
     fn differs(&self, recorded: &dyn fmt::Display, now: &dyn fmt::Display) -> Difference {
@@ -183,7 +183,7 @@ impl<H: Host> Replay<'_, H> {
     }
 }
 
-/// The first part in which two requests differ; when they were sent does not matter.
+/// The first part in which two requests differ.
 fn first_difference(recorded: &Sent, now: &Sent) -> Option<(String, String)> {
     let head = |sent: &Sent| format!("{} {} {}", Tag(sent.tag), sent.method, sent.path);
     if head(recorded) != head(now) {
@@ -196,15 +196,19 @@ fn first_difference(recorded: &Sent, now: &Sent) -> Option<(String, String)> {
     if let Some(n) = (0..most).find(|n| header(recorded, *n) != header(now, *n)) {
         return Some((header(recorded, n), header(now, n)));
     }
-    let lines = |sent: &'_ Sent| -> Vec<Bytes> {
-        let lines = sent.body.split(|byte| *byte == b'\n');
-        lines.map(|line| sent.body.slice_ref(line)).collect()
+    if recorded.body == now.body {
+        return None;
+    }
+    let same =
+        lines(&recorded.body).zip(lines(&now.body)).take_while(|(was, is)| was == is).count();
+    let named = |sent: &Sent| {
+        let line =
+            lines(&sent.body).nth(same).map_or("no such line".into(), String::from_utf8_lossy);
+        format!("{}, line {} of its body: {line}", head(sent), same + 1)
     };
-    let (was, is) = (lines(recorded), lines(now));
-    let n = (0..was.len().max(is.len())).find(|n| was.get(*n) != is.get(*n))?;
-    let named = |sent: &Sent, line: Option<&Bytes>| {
-        let line = line.map_or("no such line".into(), |line| String::from_utf8_lossy(line));
-        format!("{}, line {} of its body: {line}", head(sent), n + 1)
-    };
-    Some((named(recorded, was.get(n)), named(now, is.get(n))))
+    Some((named(recorded), named(now)))
+}
+
+fn lines(body: &[u8]) -> impl Iterator<Item = &[u8]> {
+    body.split(|byte| *byte == b'\n')
 }

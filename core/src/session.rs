@@ -76,9 +76,21 @@ impl Session {
 }
 
 impl Session {
-    /// A text without the token in it.
+    /// A text without the token in it, also where it stands as in an address.
     pub(crate) fn blank_out(&self, text: &str) -> String {
-        text.replace(self.token.as_str(), "[redacted]")
+        let token = self.token.as_str();
+        text.replace(token, "[redacted]").replace(&token.replace('!', "%21"), "[redacted]")
+    }
+
+    /// A text without the token and without the org's host in it.
+    pub(crate) fn hide(&self, text: &str) -> String {
+        let host = self.instance.split_once("://").map_or("", |(_, host)| host);
+        self.blank_out(text).replace(host, "[org]")
+    }
+
+    /// Whether this is the same right to talk to the same org.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.instance == other.instance && self.token == other.token
     }
 }
 

@@ -1,43 +1,47 @@
 //! Transcripts: one run as data, to keep, to send with a report, and to replay.
 //!
-//! A machine is a function of what it is told. A transcript therefore holds what it was told, in
-//! order, beside the requests that came of it: enough to hold the same conversation again with no
-//! network, and to see where a machine of another day would have asked otherwise. The machine
-//! writes it itself, so every executor can be recorded, and none needs to know.
-//!
-//! What is in it: requests and answers, the rows of results, what was fed and when. **What is not:
-//! a session, a cookie, or the org's address.** That is by construction: of a request all headers
-//! are kept but those marked sensitive (and the client's version, which may be another one at a
-//! replay), of an answer only those that the machine reads. The records
-//! are in it, so treat it as you treat them.
+//! A machine is a function of what it is told. A transcript therefore holds, in order, what it was
+//! told and what it said, its waits left out: enough to hold the same conversation again with no
+//! network, and to see where a machine of another day, or another application, would depart from
+//! it. The machine writes it itself, so every executor can be recorded, and none needs to know.
 //!
 //! ```text
-//!      0.000 → #1 POST /services/async/66.0/job …      one line for each thing that happened
-//!      0.100 ← #1 201 …
-//!            ⇐ rows 0..2                               what the application did is in its place
+//!      0.000 ? rows from 0                           what the machine asks of the application
+//!            ⇐ rows 0..2                             what the application gives or says
+//!      0.000 → #1 POST /services/async/66.0/job …    a request
+//!      0.100 ← #1 201 …                              how a call ended
+//!      0.100 ! Created(…)                            a note
+//!            ≡ #5 2 outcomes …                       a page for the application
+//!      0.900 = …                                     the end
 //! ```
+//!
+//! What is in it: requests, answers, records, and when. **What is not: a session, a cookie, or the
+//! org's address.** Requests are written down without their host and without headers that are marked
+//! sensitive; of an answer's headers only those that the machine reads; and where the server's words
+//! repeat a session of this run or the org's host, these are blanked out. Pages are as they came:
+//! treat a transcript as you treat the records.
 
 use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response};
+use http::{HeaderMap, Request, Response};
 use serde::{Deserialize, Serialize};
 
-use crate::call::{Call, Failure, Page, Received, Reply, Tag};
-use crate::error::Error;
+use crate::call::{Failure, Page, Received, Reply, Tag};
+use crate::error::{Error, Plain};
 use crate::rows::{Outcome, Rows};
-use crate::session::Session;
-use crate::step::Summary;
+use crate::step::{Step, Summary};
 use crate::time::Time;
 
-/// The headers of an answer that the machine reads, but for `Location`: see [`host_of`].
-const READ: [&str; 7] = [
+/// The headers of an answer that the machine reads.
+const READ: [&str; 8] = [
     "content-type",
     "content-length",
     "content-encoding",
     "date",
+    "location",
     "retry-after",
     "x-sfdc-request-id",
     "x-request-id",
@@ -58,32 +62,44 @@ pub struct Transcript {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Line {
-    /// The machine sent a request.
-    Sent(Sent),
-    /// A page reached the application.
+    /// The machine said something.
+    Said { at: Duration, what: Said },
+    /// A page of a call came.
     Page { tag: u64, page: Given },
     /// A call ended.
-    Ended { at: Duration, tag: u64, reply: Ended },
-    /// The application gave these rows.
+    Ended { at: Duration, tag: u64, end: End },
+    /// The application gave these rows,
     Fed(Range<u64>),
-    /// It had no more.
+    /// or had no more;
     NoMoreRows,
-    /// It gave a session, which is not kept.
+    /// it gave a session, which is not kept,
     Login,
-    /// It had none, for this reason.
+    /// or had none, for this reason;
     NoLogin(String),
-    /// It stopped the run, for this reason.
+    /// it stopped the run, for this reason;
     Stopped(String),
-    /// It aborted the run.
+    /// it aborted the run.
     Aborted,
-    /// The run was over, and this came of it.
+}
+
+/// What the machine says: its steps, but for waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Said {
+    Sent(Sent),
+    /// It wants rows, beginning with this one.
+    WantsRows(u64),
+    WantsSession,
+    /// Outcomes without a result.
+    Settled(Vec<Outcome>),
+    Noted(String),
+    /// What came of the run.
     Done(String),
 }
 
 /// A request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sent {
-    pub(crate) at: Duration,
     pub(crate) tag: u64,
     pub(crate) method: String,
     pub(crate) path: String,
@@ -103,30 +119,31 @@ pub(crate) enum Given {
 /// How a call ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Ended {
-    Answer {
-        status: u16,
-        headers: Vec<(String, String)>,
-        #[serde(with = "crate::text")]
-        body: Bytes,
-    },
+pub(crate) enum End {
+    Answer { status: u16, headers: Vec<(String, String)>, body: String },
     Streamed(Received),
     Failed(Failure),
 }
 
-impl Transcript {
-    /// Adds a line, if there is a transcript.
-    pub(crate) fn add(transcript: &mut Option<Self>, line: impl FnOnce() -> Line) {
-        if let Some(transcript) = transcript {
-            transcript.lines.push(line());
-        }
-    }
-}
-
-/// Writing.
+/// Writing. `hide` takes from a text what must not be told.
 impl Line {
-    pub(crate) fn sent(at: Time, call: &Call) -> Self {
-        Self::Sent(Sent::new(at, call.tag, &call.request))
+    /// What the machine said; a wait is no line.
+    pub(crate) fn said(at: Time, step: &Step, hide: &dyn Fn(&str) -> String) -> Option<Self> {
+        let what = match step {
+            Step::Wait(_) => return None,
+            Step::Send(call) => Said::Sent(Sent::new(call.tag, &call.request)),
+            Step::Feed(ask) => Said::WantsRows(ask.from),
+            Step::Login(_) => Said::WantsSession,
+            Step::Settled(outcomes) => {
+                let error = |outcome: &Outcome| outcome.error.as_ref().map(|e| hide(e).into());
+                let hidden =
+                    |outcome: &Outcome| Outcome { error: error(outcome), ..outcome.clone() };
+                Said::Settled(outcomes.iter().map(hidden).collect())
+            }
+            Step::Note(note) => Said::Noted(hide(&format!("{note:?}"))),
+            Step::Done(result) => Said::Done(hide(&end(result))),
+        };
+        Some(Self::Said { at: at.elapsed(), what })
     }
 
     pub(crate) fn page(tag: Tag, page: &Page) -> Self {
@@ -137,35 +154,23 @@ impl Line {
         Self::Page { tag: tag.0, page }
     }
 
-    /// `session` is the one whose token an answer might repeat.
-    pub(crate) fn ended(at: Time, tag: Tag, reply: &Reply, session: Option<&Session>) -> Self {
-        let blank = |text: &str| session.map_or(text.to_owned(), |s| s.blank_out(text));
-        let reply = match reply {
-            Reply::Whole(response) => Ended::Answer {
+    pub(crate) fn ended(at: Time, tag: Tag, reply: &Reply, hide: &dyn Fn(&str) -> String) -> Self {
+        let end = match reply {
+            Reply::Whole(response) => End::Answer {
                 status: response.status().as_u16(),
-                headers: read_of(response.headers()),
-                body: match std::str::from_utf8(response.body()) {
-                    Ok(text) => blank(text).into(),
-                    Err(_) => response.body().clone(),
-                },
+                headers: read_of(response.headers(), hide),
+                body: hide(&String::from_utf8_lossy(response.body())),
             },
-            Reply::Streamed(received) => Ended::Streamed(*received),
-            Reply::Failed(Failure::Unsent(why)) => Ended::Failed(Failure::Unsent(blank(why))),
-            Reply::Failed(Failure::Lost(why)) => Ended::Failed(Failure::Lost(blank(why))),
+            Reply::Streamed(received) => End::Streamed(*received),
+            Reply::Failed(Failure::Unsent(why)) => End::Failed(Failure::Unsent(hide(why))),
+            Reply::Failed(Failure::Lost(why)) => End::Failed(Failure::Lost(hide(why))),
         };
-        Self::Ended { at: at.elapsed(), tag: tag.0, reply }
-    }
-
-    pub(crate) fn done(result: &Result<Summary, Error>) -> Self {
-        Self::Done(match result {
-            Ok(summary) => format!("{summary:?}"),
-            Err(error) => error.to_string(),
-        })
+        Self::Ended { at: at.elapsed(), tag: tag.0, end }
     }
 }
 
 impl Sent {
-    pub(crate) fn new(at: Time, tag: Tag, request: &Request<Bytes>) -> Self {
+    fn new(tag: Tag, request: &Request<Bytes>) -> Self {
         let mut headers = Vec::new();
         for (name, value) in request.headers() {
             // The client's version may be another one at a replay.
@@ -175,7 +180,6 @@ impl Sent {
         }
         headers.sort();
         Self {
-            at: at.elapsed(),
             tag: tag.0,
             method: request.method().to_string(),
             path: request.uri().path().to_owned(),
@@ -185,17 +189,27 @@ impl Sent {
     }
 }
 
-/// What is kept of an answer's headers.
-fn read_of(headers: &HeaderMap) -> Vec<(String, String)> {
-    let kept = READ.iter().flat_map(|name| headers.get_all(*name).iter().map(move |v| (name, v)));
-    let kept = kept.map(|(name, value)| ((*name).to_owned(), lossy(value.as_bytes())));
-    let location = headers.get(http::header::LOCATION).and_then(host_of);
-    kept.chain(location.map(|host| ("location".to_owned(), host))).collect()
+fn end(result: &Result<Summary, Error>) -> String {
+    match result {
+        Ok(summary) => format!("{summary:?}"),
+        Err(error) => error.to_string(),
+    }
 }
 
-/// The host of a redirect; its path may hold a session.
-fn host_of(value: &HeaderValue) -> Option<String> {
-    let to = value.to_str().ok()?.parse::<http::Uri>().ok()?;
+/// What is kept of an answer's headers. Of a redirect only the host: its path may hold a session of
+/// somebody else.
+fn read_of(headers: &HeaderMap, hide: &dyn Fn(&str) -> String) -> Vec<(String, String)> {
+    let kept = READ.iter().flat_map(|name| headers.get_all(*name).iter().map(move |v| (name, v)));
+    let text = |name: &str, text: String| match name {
+        "location" => host_of(&text).unwrap_or_default(),
+        _ => text,
+    };
+    kept.map(|(name, value)| ((*name).to_owned(), hide(&text(name, lossy(value.as_bytes())))))
+        .collect()
+}
+
+fn host_of(address: &str) -> Option<String> {
+    let to = address.parse::<http::Uri>().ok()?;
     Some(format!("{}://{}/", to.scheme_str()?, to.host()?))
 }
 
@@ -213,7 +227,7 @@ impl Given {
     }
 }
 
-impl Ended {
+impl End {
     /// The reply; `None` if the transcript holds one that cannot be, by somebody's hand.
     pub(crate) fn reply(&self) -> Option<Reply> {
         Some(match self {
@@ -223,7 +237,7 @@ impl Ended {
                 let response = Response::builder().status(*status);
                 let response =
                     headers.iter().fold(response, |r, (name, value)| r.header(name, value));
-                Reply::Whole(response.body(body.clone()).ok()?)
+                Reply::Whole(response.body(body.clone().into()).ok()?)
             }
         })
     }
@@ -236,48 +250,65 @@ impl fmt::Display for Transcript {
 }
 
 impl fmt::Display for Line {
+    /// One line, safe for a terminal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let when = match self {
-            Self::Sent(Sent { at, .. }) | Self::Ended { at, .. } => {
-                Time::since_start(*at).to_string()
-            }
+            Self::Said { at, .. } | Self::Ended { at, .. } => Time::since_start(*at).to_string(),
             _ => String::new(),
         };
         write!(f, "{when:>9} ")?;
         match self {
-            Self::Sent(sent) => write!(f, "→ {sent}"),
-            Self::Ended { tag, reply, .. } => write!(f, "← {} {reply}", Tag(*tag)),
+            Self::Said { what, .. } => what.fmt(f),
             Self::Page { tag, page: Given::Rows(rows) } => {
                 write!(f, "≡ {} {} rows", Tag(*tag), rows.count)
             }
             Self::Page { tag, page: Given::Outcomes(outcomes) } => {
-                write!(f, "≡ {} {} outcomes", Tag(*tag), outcomes.len())
+                write!(f, "≡ {} {}", Tag(*tag), counted(outcomes))
             }
+            Self::Ended { tag, end, .. } => write!(f, "← {} {end}", Tag(*tag)),
             Self::Fed(rows) => write!(f, "⇐ rows {rows:?}"),
             Self::NoMoreRows => f.write_str("⇐ no more rows"),
             Self::Login => f.write_str("⇐ a session"),
-            Self::NoLogin(why) => write!(f, "⇐ no session: {why}"),
-            Self::Stopped(why) => write!(f, "⇐ stop: {why}"),
+            Self::NoLogin(why) => write!(f, "⇐ no session: {}", Plain(why)),
+            Self::Stopped(why) => write!(f, "⇐ stop: {}", Plain(why)),
             Self::Aborted => f.write_str("⇐ abort"),
-            Self::Done(what) => write!(f, "= {what}"),
         }
     }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sent(sent) => write!(f, "→ {sent}"),
+            Self::WantsRows(from) => write!(f, "? rows from {from}"),
+            Self::WantsSession => f.write_str("? a session"),
+            Self::Settled(outcomes) => write!(f, "≡ {}", counted(outcomes)),
+            Self::Noted(note) => write!(f, "! {}", Plain(note)),
+            Self::Done(what) => write!(f, "= {}", Plain(what)),
+        }
+    }
+}
+
+fn counted(outcomes: &[Outcome]) -> String {
+    let good = outcomes.iter().filter(|outcome| outcome.success()).count();
+    let first = outcomes.first().map_or(0, |outcome| outcome.row);
+    format!("{} outcomes from row {first}, {good} good", outcomes.len())
 }
 
 impl fmt::Display for Sent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { tag, method, path, body, .. } = self;
-        write!(f, "{} {method} {path}, {} B", Tag(*tag), body.len())
+        write!(f, "{} {} {}, {} B", Tag(*tag), Plain(method), Plain(path), body.len())
     }
 }
 
-impl fmt::Display for Ended {
+impl fmt::Display for End {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Answer { status, body, .. } => write!(f, "{status}, {} B", body.len()),
             Self::Streamed(received) => write!(f, "{} rows in all", received.rows),
-            Self::Failed(Failure::Unsent(why)) => write!(f, "unsent: {why}"),
-            Self::Failed(Failure::Lost(why)) => write!(f, "lost: {why}"),
+            Self::Failed(Failure::Unsent(why)) => write!(f, "unsent: {}", Plain(why)),
+            Self::Failed(Failure::Lost(why)) => write!(f, "lost: {}", Plain(why)),
         }
     }
 }

@@ -4,7 +4,7 @@
 //!   loopback port; [`badly`]: the same, but for one request that it answers badly.
 //! - [`script`]: what goes wrong; [`scenarios`]: situations, as data.
 //! - [`desk`]: an application that loads what is laid out for it and keeps what it gets.
-//! - [`offline`]: the smallest executor: performs a [`Job`](sfbulk::Job)'s steps in virtual time.
+//! - [`offline`]: a loop in virtual time that writes down everything, and in which much can happen.
 //! - [`dialogue`]: writes down what was said, for snapshots and for comparison.
 //! - [`practice`]: a practice org on loopback, for the executors that use sockets.
 //! - [`chance`]: repeatable chance, for seeded worlds.

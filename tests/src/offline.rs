@@ -1,7 +1,8 @@
-//! The smallest executor: performs what a job asks for, in virtual time.
+//! The offline loop of the laws and conversations: a closer look than `sfbulk::Offline`'s.
 //!
-//! Now is a number. Requests take time to arrive, and answers to come back; `Wait` moves the number
-//! on to whatever comes first. A four-hour load takes milliseconds.
+//! It writes down everything that is said, cuts answers into pieces, has messages overtake each other
+//! and come twice, and lets the application speak out of turn. Requests take time to arrive, and
+//! answers to come back; `Wait` moves the time on to whatever comes first.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;

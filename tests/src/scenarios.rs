@@ -69,9 +69,9 @@ fn server() -> Server {
     Server::default()
 }
 
-/// Whose batches take a minute.
+/// Whose batches take longer than anybody waits.
 fn slow() -> Server {
-    server().takes(Duration::from_secs(60))
+    server().takes(Duration::from_secs(24 * 3600))
 }
 
 /// The nth request of this kind goes otherwise.

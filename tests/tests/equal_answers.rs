@@ -148,7 +148,7 @@ fn requests(job: &Job) -> String {
     let transcript = serde_json::to_value(job.transcript().unwrap()).unwrap();
     let lines = transcript["lines"].as_array().unwrap().iter();
     let mut requests: Vec<String> = lines
-        .filter_map(|line| line.get("sent"))
+        .filter_map(|line| line["said"]["what"].get("sent"))
         .map(|sent| {
             format!("{} {} {} {}\n", sent["method"], sent["path"], sent["headers"], sent["body"])
         })

@@ -16,13 +16,12 @@ use crate::pace::Probe;
 use crate::rows::Fate;
 use crate::step::Note;
 use crate::time::Time;
-use crate::transcript::{Line, Transcript};
+use crate::transcript::Line;
 
 impl Job {
     /// A call ended. A reply to a tag that is not under way is ignored.
     pub fn reply(&mut self, tag: Tag, now: Time, reply: Reply) {
-        let session = self.login.session.as_ref();
-        Transcript::add(&mut self.transcript, || Line::ended(now, tag, &reply, session));
+        self.record(|hide| Some(Line::ended(now, tag, &reply, hide)));
         let Some(flight) = self.under_way.remove(&tag) else { return };
         let errand = flight.errand;
         let verdict = judge(reply);
@@ -223,10 +222,10 @@ impl Job {
         self.pace.succeeded(errand);
         let rows = self.ledger.batches[batch].rows.clone();
         let wanted = rows.end - rows.start;
+        let Received { rows: got, succeeded, created, .. } = received;
         let Some(sent) = self.ledger.sent(batch) else { return };
-        let partial = sent.state == BatchState::Failed && received.rows < wanted;
-        if received.rows != wanted && !partial {
-            let got = received.rows;
+        let partial = sent.state == BatchState::Failed && got < wanted;
+        if (got != wanted && !partial) || succeeded > got || created > succeeded {
             let why = format!(
                 "the batch has {wanted} rows, but its result tells of {got}; \
                  which of them are meant cannot be known"
@@ -234,11 +233,11 @@ impl Job {
             return self.read_again(errand, batch, &why, now);
         }
         let why = sent.why();
-        self.summary.succeeded += received.succeeded;
-        self.summary.created += received.created;
-        self.summary.failed += received.rows - received.succeeded;
+        self.summary.succeeded += succeeded;
+        self.summary.created += created;
+        self.summary.failed += got - succeeded;
         if partial {
-            self.settle_as(rows.start + received.rows..rows.end, Fate::Unknown, &why);
+            self.settle_as(rows.start + got..rows.end, Fate::Unknown, &why);
         }
         self.ledger.settle(batch);
     }
@@ -287,6 +286,9 @@ impl Job {
         let Flight { tag, errand, epoch } = flight;
         let Refusal { mut info, class, again } = refusal;
         info.message = self.blanked(&info.message);
+        for told in [&mut info.code, &mut info.request_id].into_iter().flatten() {
+            *told = self.blanked(told);
+        }
         let code = info.code.as_deref().map(ExceptionCode::from);
         if let Errand::Submit { batch } = errand {
             if leaves_open(code.as_ref()) && !self.ledger.query {
@@ -494,11 +496,10 @@ impl Job {
     }
 
     /// A server's words without the session, should it have echoed it.
+    /// A server's words, without any session in them.
     fn blanked(&self, text: &str) -> String {
-        match &self.login.session {
-            Some(session) => session.blank_out(text),
-            None => text.to_owned(),
-        }
+        let sessions = self.login.sessions.iter();
+        sessions.fold(text.to_owned(), |text, session| session.blank_out(&text))
     }
 }
 

@@ -309,7 +309,7 @@ impl InOrder {
     pub fn next(&mut self) -> Option<Vec<Outcome>> {
         let first = self.early.first_entry().filter(|first| *first.key() <= self.row)?;
         let page = first.remove();
-        self.row = page.last().map_or(self.row, |last| self.row.max(last.row + 1));
+        self.row = page.last().map_or(self.row, |last| self.row.max(last.row.saturating_add(1)));
         Some(page)
     }
 
