@@ -73,8 +73,10 @@
 
 mod answer;
 mod calendar;
+mod columns;
 mod config;
 mod csv;
+mod delete;
 mod documents;
 mod error;
 mod gzip;

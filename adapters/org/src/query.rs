@@ -10,7 +10,7 @@ use crate::csv;
 use crate::jobs::{Batch, Job, Operation};
 use crate::org::Org;
 use crate::schema::Object;
-use crate::soql::{self, Plan, Problem};
+use crate::soql::{self, Plan, Problem, Setting};
 use crate::store;
 use crate::value;
 use crate::work::{Failure, finish};
@@ -21,22 +21,29 @@ const NOTHING: &[u8] = b"Records not found for this query";
 pub(crate) fn run(org: &Org, job: &Job, batch: &Batch) -> Result<(), Failure> {
     let body = store::request(&org.db, batch.n)?;
     let text = String::from_utf8_lossy(&body);
-    let (object, plan) = understand(org, job, &text)
-        .map_err(|message| Failure::batch(format!("Failed to process query: {message}")))?;
+    let (object, plan) = understand(org, job, &text, batch.ends)?;
     let change = org.db.unchecked_transaction()?;
     let rows = write_files(&change, &org.config, batch, object, &plan)?;
     finish(&change, batch, rows, 0)?;
     Ok(change.commit()?)
 }
 
-/// Reads and plans a query; the error is what the state message says.
-fn understand<'o>(org: &'o Org, job: &Job, text: &str) -> Result<(&'o Object, Plan<'o>), String> {
+/// Reads and plans a query, as it is meant at a moment.
+fn understand<'o>(
+    org: &'o Org,
+    job: &Job,
+    text: &str,
+    now: i64,
+) -> Result<(&'o Object, Plan<'o>), Failure> {
+    let failed = |message| Failure::batch(format!("Failed to process query: {message}"));
     if text.chars().count() > soql::LENGTH {
-        return Err(
-            "MALFORMED_QUERY: SOQL statements cannot be longer than 100000 characters.".into()
-        );
+        let message = "MALFORMED_QUERY: SOQL statements cannot be longer than 100000 characters.";
+        return Err(failed(message.to_owned()));
     }
-    let explain = |problem: Problem| soql::explain(text, &problem);
+    let explain = |problem: Problem| match problem.code {
+        "FeatureNotEnabled" => Failure::Batch(format!("{} : {}", problem.code, problem.text)),
+        _ => failed(soql::explain(text, &problem)),
+    };
     let query = soql::parse(text).map_err(explain)?;
     let name = query.object;
     let Some(object) = org.schema.object(name.text) else {
@@ -45,17 +52,18 @@ fn understand<'o>(org: &'o Org, job: &Job, text: &str) -> Result<(&'o Object, Pl
             "sObject type '{shown}' is not supported. If you are attempting to use a custom object, be sure to append \
              the '__c' after the entity name. Please reference your WSDL or the describe call for the appropriate names."
         );
-        return Err(explain(Problem { code: "INVALID_TYPE", at: name.at, text }));
+        return Err(explain(Problem::new("INVALID_TYPE", name.at, text)));
     };
     if object.name != job.object {
-        return Err(format!(
+        return Err(failed(format!(
             "INVALID_TYPE_FOR_OPERATION: The root entity of the requested query ({}) does not match the entity of the \
              requested Bulk API Job ({}).",
             object.name, job.object
-        ));
+        )));
     }
-    let plan = soql::plan(&query, object, job.operation == Operation::QueryAll).map_err(explain)?;
-    Ok((object, plan))
+    let all = job.operation == Operation::QueryAll;
+    let plan = soql::plan(&query, Setting { schema: &org.schema, object, all, now });
+    Ok((object, plan.map_err(explain)?))
 }
 
 /// Runs a plan into files and counts the rows.
@@ -80,9 +88,9 @@ fn write_files(
             header.clone_into(&mut file);
             in_file = 0;
         }
-        for (at, field) in plan.fields.iter().enumerate() {
-            value::write_cell(&mut file, field, &object.prefix, row.get_ref(at)?);
-            file.push(if at + 1 == plan.fields.len() { b'\n' } else { b',' });
+        for (at, column) in plan.columns.iter().enumerate() {
+            value::write_cell(&mut file, column.kind, &object.prefix, row.get_ref(at)?);
+            file.push(if at + 1 == plan.columns.len() { b'\n' } else { b',' });
         }
         count += 1;
         in_file += 1;
@@ -91,11 +99,11 @@ fn write_files(
     Ok(count)
 }
 
-/// The names of the fields as the schema spells them.
+/// The paths of the fields as the schema spells them.
 fn header(plan: &Plan<'_>) -> Vec<u8> {
     let mut line = Vec::new();
-    for field in &plan.fields {
-        csv::quote(&mut line, field.name.as_bytes());
+    for column in &plan.columns {
+        csv::quote(&mut line, column.name().as_bytes());
         line.push(b',');
     }
     line.pop();

@@ -64,6 +64,13 @@ impl fmt::Display for RowError {
 pub(crate) fn read<'a>(field: &Field, text: &'a str) -> Result<Value<'a>, RowError> {
     match &field.kind {
         Kind::Text(max) => short_enough(field, text, *max),
+        Kind::Picklist(list) if list.restricted && !list.values.iter().any(|v| v == text) => {
+            let shown: String = text.chars().take(255).collect();
+            let message =
+                format!("{}: bad value for restricted picklist field: {shown}", field.label);
+            Err(RowError::new("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message).on(&field.name))
+        }
+        Kind::Picklist(_) => short_enough(field, text, 255),
         Kind::Email if is_email(text) => short_enough(field, text, 80),
         Kind::Email => {
             let message = format!("{}: invalid email address: {text}", field.label);
@@ -88,7 +95,7 @@ pub(crate) fn read<'a>(field: &Field, text: &'a str) -> Result<Value<'a>, RowErr
             Some(ms) => Ok(Value::Int(ms)),
             None => Err(wrong_type(field, text)),
         },
-        Kind::Date => Err(wrong_type(field, text)),
+        Kind::Date | Kind::Base64 | Kind::Address => Err(wrong_type(field, text)),
         Kind::Reference(_) | Kind::Id => match ids::full(text) {
             Some(id) => Ok(Value::Id(id)),
             None => Err(wrong_id(field, text)),
@@ -146,8 +153,8 @@ fn is_email(text: &str) -> bool {
 }
 
 /// Writes what a column holds as a quoted cell; null is an empty one.
-pub(crate) fn write_cell(out: &mut Vec<u8>, field: &Field, prefix: &str, value: ValueRef<'_>) {
-    match (&field.kind, value) {
+pub(crate) fn write_cell(out: &mut Vec<u8>, kind: &Kind, prefix: &str, value: ValueRef<'_>) {
+    match (kind, value) {
         (_, ValueRef::Null) => csv::quote(out, b""),
         (_, ValueRef::Text(text) | ValueRef::Blob(text)) => csv::quote(out, text),
         (Kind::Id, ValueRef::Integer(n)) => csv::quote(out, ids::long(prefix, n).as_bytes()),

@@ -1,14 +1,17 @@
-//! SOQL: the part of it that bulk queries need on one object.
+//! SOQL: the part of it that bulk queries take, on one object and the parents of its records.
 //!
-//! `token` cuts, `parse` understands, `sql` plans. Nothing of a query's text gets into SQL: names
+//! `token` cuts, `parse` understands, `period` knows the date literals, `path` the
+//! joins, `sql` plans. Nothing of a query's text gets into SQL: names
 //! are looked up in the schema, values are bound.
 
 mod parse;
+mod path;
+mod period;
 mod sql;
 mod token;
 
 pub(crate) use parse::{Problem, parse};
-pub(crate) use sql::{Plan, plan};
+pub(crate) use sql::{Plan, Setting, plan};
 
 /// The longest query the service takes.
 pub(crate) const LENGTH: usize = 100_000;
@@ -16,9 +19,10 @@ pub(crate) const LENGTH: usize = 100_000;
 const CONTEXT: usize = 60;
 
 /// The message for a problem as the service prints it: the line of the query, a caret below the
-/// place, its position, and what is wrong.
+/// place, its position, and what is wrong; the last alone if it is not about a place.
 pub(crate) fn explain(query: &str, problem: &Problem) -> String {
-    let before = &query[..problem.at.min(query.len())];
+    let Some(at) = problem.at else { return format!("{}: {}", problem.code, problem.text) };
+    let before = &query[..at.min(query.len())];
     let row = before.matches('\n').count() + 1;
     let start = before.rfind('\n').map_or(0, |at| at + 1);
     let column = query[start..before.len()].chars().count();
