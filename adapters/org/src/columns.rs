@@ -49,27 +49,48 @@ pub(crate) fn columns(
     let object = org.schema.object(&job.object).ok_or_else(|| no_object(job))?;
     let mut meanings = Vec::with_capacity(header.len());
     for name in header {
-        meanings.push(meaning(&org.schema, object, name)?);
+        meanings.push(meaning(&org.schema, object, header, name)?);
     }
     check(job, header, &meanings)?;
+    for Meaning { field, .. } in &meanings {
+        store::ensure_field(&org.db, &mut org.schema, &job.object, &field.name)?;
+    }
+    let object = org.schema.object(&job.object).ok_or_else(|| no_object(job))?;
     let mut columns = Vec::with_capacity(header.len());
     for (Meaning { field, via }, name) in meanings.into_iter().zip(header) {
-        store::ensure_field(&org.db, &mut org.schema, &job.object, &field.name)?;
-        let position =
-            org.schema.object(&job.object).and_then(|object| object.position(&field.name));
         if let Some(Via { object, key }) = &via {
             let key = org.schema.object(object).and_then(|object| object.field(key));
             key.map_or(Ok(()), |key| store::index(&org.db, object, key))?;
         }
-        columns.push(Column { field: position.ok_or_else(|| unknown(name))?, via });
+        let field = object.position(&field.name).ok_or_else(|| unknown(name))?;
+        columns.push(Column { field, via });
     }
     Ok(columns)
 }
 
-fn meaning(schema: &Schema, object: &Object, name: &str) -> Result<Meaning, Failure> {
+fn meaning(
+    schema: &Schema,
+    object: &Object,
+    header: &[Cow<'_, str>],
+    name: &str,
+) -> Result<Meaning, Failure> {
     let (of, path) = name.split_once(':').map_or((None, name), |(of, path)| (Some(of), path));
     if let Some((relationship, key)) = path.split_once('.') {
-        return parent(schema, object, name, of, relationship, key);
+        let (field, target) = parent(schema, object, name, of, relationship)?;
+        // The file may be the first to have the key, if it also has the parents.
+        let comes = target.name == object.name
+            && schema::is_custom_name(key)
+            && header.iter().any(|name| name.eq_ignore_ascii_case(key));
+        let found = target.field(key).cloned().or_else(|| comes.then(|| Field::custom(key)));
+        let found = found.ok_or_else(|| unknown(name))?;
+        if !found.is_key() {
+            let (key, target) = (&found.name, &target.name);
+            return Err(Failure::batch(format!(
+                "Field name provided, {key} does not match an External ID, Salesforce Id, or indexed field for {target}"
+            )));
+        }
+        let via = Via { object: target.name.clone(), key: found.name };
+        return Ok(Meaning { field, via: Some(via) });
     }
     let made = || schema::is_custom_name(name).then(|| Field::custom(name));
     let field = object.field(name).cloned().or_else(made).ok_or_else(|| unknown(name))?;
@@ -80,15 +101,14 @@ fn meaning(schema: &Schema, object: &Object, name: &str) -> Result<Meaning, Fail
     Ok(Meaning { field, via: None })
 }
 
-/// A parent by its key.
-fn parent(
-    schema: &Schema,
+/// The field of a relationship, and the object that its parents are of.
+fn parent<'s>(
+    schema: &'s Schema,
     object: &Object,
     name: &str,
     of: Option<&str>,
     relationship: &str,
-    key: &str,
-) -> Result<Meaning, Failure> {
+) -> Result<(Field, &'s Object), Failure> {
     let field = link(object, relationship).ok_or_else(|| unknown(name))?;
     let targets = schema.targets(&field);
     let needed = |needed: &str| {
@@ -96,27 +116,18 @@ fn parent(
     };
     let target = match (of, &targets[..]) {
         (_, []) => {
-            let message =
-                format!("Field name not found : {name} (there is no object {})", field.name);
-            return Err(Failure::batch(message));
+            let why = format!("there is no object {}", field.name);
+            return Err(Failure::batch(format!("Field name not found : {name} ({why})")));
         }
-        (None, [target]) => target,
+        (None, [target]) => *target,
         (None, _) => return Err(needed("needed for polymorphic")),
         (Some(_), [_]) => return Err(needed("not needed for non polymorphic")),
         (Some(of), many) => {
-            let is = |target: &&&Object| target.name.eq_ignore_ascii_case(of);
-            many.iter().find(is).ok_or_else(|| unknown(name))?
+            let target = many.iter().find(|target| target.name.eq_ignore_ascii_case(of));
+            target.ok_or_else(|| unknown(name))?
         }
     };
-    let found = target.field(key).ok_or_else(|| unknown(name))?;
-    if !found.is_key() {
-        let (key, target) = (&found.name, &target.name);
-        return Err(Failure::batch(format!(
-            "Field name provided, {key} does not match an External ID, Salesforce Id, or indexed field for {target}"
-        )));
-    }
-    let via = Via { object: target.name.clone(), key: found.name.clone() };
-    Ok(Meaning { field, via: Some(via) })
+    Ok((field, target))
 }
 
 /// The field behind a relationship; a custom one may still have to be made.

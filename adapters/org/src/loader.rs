@@ -236,10 +236,7 @@ impl<'c, 'o> Loader<'c, 'o> {
 
     /// The number of a record, and whether it is in the recycle bin.
     fn lookup(&mut self, id: &str) -> Result<(i64, bool), Stop> {
-        let n = ids::number(&self.object.prefix, id).ok_or_else(|| {
-            let message = format!("{} ID: id value of incorrect type: {id}", self.object.label);
-            RowError::new("MALFORMED_ID", message).on("Id")
-        })?;
+        let n = number(self.object, id)?;
         let deleted = self.find.query_row([n], |row| row.get(0)).optional()?;
         Ok((n, deleted.ok_or_else(no_such)?))
     }
@@ -361,10 +358,7 @@ impl Parent<'_, '_> {
         }
         let (key, object) = (self.key, self.object);
         let value = match key.kind {
-            Kind::Id => {
-                let n = ids::number(&object.prefix, text);
-                Value::Int(n.ok_or_else(|| value::wrong_id(key, text))?)
-            }
+            Kind::Id => Value::Int(number(object, text)?),
             _ => value::read(key, text)?,
         };
         let found: Vec<i64> =
@@ -479,6 +473,14 @@ impl<'c> References<'c> {
         self.last = Some((object.name.clone(), n));
         Ok(())
     }
+}
+
+/// The number in an id that must be one of this object.
+fn number(object: &Object, id: &str) -> Result<i64, RowError> {
+    ids::number(&object.prefix, id).ok_or_else(|| {
+        let message = format!("{} ID: id value of incorrect type: {id}", object.label);
+        RowError::new("MALFORMED_ID", message).on("Id")
+    })
 }
 
 fn ambiguous(key: &Field) -> RowError {

@@ -39,7 +39,7 @@ const SEED: &str = "
          TimeZoneSidKey, LocaleSidKey, LanguageLocaleKey, EmailEncodingKey, ProfileId, UserRoleId)
         VALUES (1, 0, 0, 'practice@example.com', 'Practice', 'User', 'practice@example.com',
          'practice', 1, 'GMT', 'en_US', 'en_US', 'UTF-8', '00e000000000001AAA',
-         '00E000000000001AAA');
+         '00E000000000001EAA');
     INSERT OR IGNORE INTO r_Group
         (n, CreatedDate, LastModifiedDate, Name, DeveloperName, Type, DoesSendEmailToMembers,
          DoesIncludeBosses)

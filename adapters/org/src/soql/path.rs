@@ -131,7 +131,7 @@ impl<'o> Tables<'o> {
             let text = "the query has too many relationships";
             return Err(Problem::new("QUERY_TOO_COMPLICATED", name.at, text));
         }
-        let id = first_of(links.iter().map(|(table, field)| field.sql(table)));
+        let id = first_of(links.iter().map(|(table, field)| self.places[from].value(table, field)));
         let tables: Vec<_> = targets.into_iter().map(|target| self.join(target, &id)).collect();
         // An id whose record is gone or not seen is none.
         let found = first_of(tables.iter().map(|(table, _)| format!("{table}.n")));
@@ -205,8 +205,15 @@ impl<'o> Place<'o> {
         let fields: Vec<_> = fields.by_ref().collect();
         let (_, first) = fields.first()?;
         let spelled = if is_name { "Name" } else { first.name.as_str() };
-        let sql = first_of(fields.iter().map(|(table, field)| field.sql(table)));
+        let sql = first_of(fields.iter().map(|(table, field)| self.value(table, field)));
         Some(self.named(spelled, &first.kind, sql))
+    }
+
+    /// A field in SQL; null without a record, even if a formula makes something of nothing.
+    fn value(&self, table: &str, field: &Field) -> String {
+        let sql = field.sql(table);
+        let surely = self.path.is_empty() || field.formula.is_none();
+        if surely { sql } else { format!("iif({table}.n IS NULL, NULL, {sql})") }
     }
 
     fn named(&self, name: &'o str, kind: &'o Kind, sql: String) -> Column<'o> {

@@ -215,22 +215,26 @@ impl<'o> Planner<'o> {
         period: Period,
     ) -> Result<String, Problem> {
         let (from, to) = period.days(self.today);
-        let moment = |day: i64| match field.kind {
-            Kind::Date => Ok(Owned::Text(calendar::date(day))),
-            Kind::DateTime => Ok(Owned::Int(day * calendar::DAY)),
-            _ => Err(wrong_type(name, field)),
-        };
-        let (from, to) = (self.bind(name, moment(from)?)?, self.bind(name, moment(to)?)?);
         let column = &field.sql;
-        let within = format!("({column} >= {from} AND {column} < {to})");
-        Ok(match operator {
-            Operator::Less => format!("{column} < {from}"),
-            Operator::LessOrEqual => format!("{column} < {to}"),
-            Operator::Greater => format!("{column} >= {to}"),
-            Operator::GreaterOrEqual => format!("{column} >= {from}"),
-            Operator::NotEqual => format!("NOT ifnull({within}, 0)"),
-            Operator::Equal | Operator::Like => within,
-        })
+        let mut compare = |sign: &str, day: i64| {
+            let edge = match field.kind {
+                Kind::Date => Owned::Text(calendar::date(day)),
+                Kind::DateTime => Owned::Int(day * calendar::DAY),
+                _ => return Err(wrong_type(name, field)),
+            };
+            Ok(format!("{column} {sign} {}", self.bind(name, edge)?))
+        };
+        match operator {
+            Operator::Less => compare("<", from),
+            Operator::LessOrEqual => compare("<", to),
+            Operator::Greater => compare(">=", to),
+            Operator::GreaterOrEqual => compare(">=", from),
+            Operator::Equal | Operator::NotEqual | Operator::Like => {
+                let within = format!("({} AND {})", compare(">=", from)?, compare("<", to)?);
+                let negated = operator == Operator::NotEqual;
+                Ok(if negated { format!("NOT ifnull({within}, 0)") } else { within })
+            }
+        }
     }
 
     fn like(
