@@ -398,11 +398,10 @@ fn type_name(kind: &Kind) -> &'static str {
 
 fn wrong_type(name: Name<'_>, field: &Column<'_>) -> Problem {
     let kind = type_name(field.kind);
-    let quoted = field.kind.is_text() || kind == "id";
-    let quotes =
-        if quoted { "should be enclosed in quotes" } else { "should not be enclosed in quotes" };
+    let in_quotes = field.kind.is_text() || kind == "id";
+    let should = if in_quotes { "should be" } else { "should not be" };
     let text = format!(
-        "value of filter criterion for field '{}' must be of type {kind} and {quotes}",
+        "value of filter criterion for field '{}' must be of type {kind} and {should} enclosed in quotes",
         field.name()
     );
     Problem::new("INVALID_FIELD", name.at, text)

@@ -1,5 +1,7 @@
 //! What goes with a deleted record, what stays, and what stands in the way.
 
+use std::fmt::Write as _;
+
 use crate::client::Client;
 
 fn ok(id: &str) -> String {
@@ -138,10 +140,16 @@ fn a_text_that_reads_like_an_id_is_left_alone() {
 #[test]
 fn many_rows_are_deleted_with_many_children() {
     let mut client = Client::new();
-    let accounts: String = (0..1_000).map(|i| format!("A,{i}\n")).collect();
-    client.insert("Account", format!("Name,Key__c\n{accounts}"));
-    let contacts: String = (0..10_000).map(|i| format!("C,{}\n", i / 10)).collect();
-    client.insert("Contact", format!("LastName,Account.Key__c\n{contacts}"));
+    let (mut accounts, mut contacts) =
+        ("Name,Key__c\n".to_owned(), "LastName,Account.Key__c\n".to_owned());
+    for i in 0..10_000 {
+        if i < 1_000 {
+            writeln!(accounts, "A,{i}").unwrap();
+        }
+        writeln!(contacts, "C,{}", i / 10).unwrap();
+    }
+    client.insert("Account", accounts);
+    client.insert("Contact", contacts);
     let ids = left(&mut client, "query", "Account", "Id");
     let lines = client.load("delete", "Account", "", format!("Id\n{}\n", ids.join("\n")));
     assert!(lines.iter().all(|line| line.ends_with("\"true\",\"false\",\"\"")));

@@ -76,7 +76,8 @@ fn a_path_of_several_kinds_tells_what_they_share() {
     let tasks = "Subject,Contact:Who.Email,WhatId\n\
                  Call,king@example.com,500000000000001AAA\nWrite,,001000000000002\nWait,#N/A,\n";
     assert_eq!(client.insert("Task", tasks).len(), 3);
-    client.load("update", "Task", "", "Id,WhoId\n00T000000000002AAA,00Q000000000001\n");
+    let lines = client.load("update", "Task", "", "Id,WhoId\n00T000000000002,00Q000000000001\n");
+    assert_eq!(lines, ["\"00T000000000002EAA\",\"true\",\"false\",\"\""]);
     let soql = "SELECT Subject, Who.Type, Who.Name, Who.Id, Who.FirstName, What.Name, What.Type, Owner.Name \
                 FROM Task ORDER BY Who.Name NULLS LAST";
     assert_eq!(
