@@ -46,26 +46,32 @@ pub(crate) fn columns(
     job: &Job,
     header: &[Cow<'_, str>],
 ) -> Result<Vec<Column>, Failure> {
-    let object = org.schema.object(&job.object).ok_or_else(|| no_object(job))?;
+    let of = object(org, job)?;
     let mut meanings = Vec::with_capacity(header.len());
     for name in header {
-        meanings.push(meaning(&org.schema, object, header, name)?);
+        meanings.push(meaning(&org.schema, of, header, name)?);
     }
     check(job, header, &meanings)?;
     for Meaning { field, .. } in &meanings {
         store::ensure_field(&org.db, &mut org.schema, &job.object, &field.name)?;
     }
-    let object = org.schema.object(&job.object).ok_or_else(|| no_object(job))?;
+    let of = object(org, job)?;
     let mut columns = Vec::with_capacity(header.len());
     for (Meaning { field, via }, name) in meanings.into_iter().zip(header) {
         if let Some(Via { object, key }) = &via {
             let key = org.schema.object(object).and_then(|object| object.field(key));
             key.map_or(Ok(()), |key| store::index(&org.db, object, key))?;
         }
-        let field = object.position(&field.name).ok_or_else(|| unknown(name))?;
+        let field = of.position(&field.name).ok_or_else(|| unknown(name))?;
         columns.push(Column { field, via });
     }
     Ok(columns)
+}
+
+/// The object of a job.
+pub(crate) fn object<'o>(org: &'o Org, job: &Job) -> Result<&'o Object, Failure> {
+    let unknown = || Failure::batch(format!("Unable to find object: {}", job.object));
+    org.schema.object(&job.object).ok_or_else(unknown)
 }
 
 fn meaning(
@@ -164,8 +170,4 @@ fn check(job: &Job, header: &[Cow<'_, str>], meanings: &[Meaning]) -> Result<(),
 
 fn unknown(name: &str) -> Failure {
     Failure::batch(format!("Field name not found : {name}"))
-}
-
-pub(crate) fn no_object(job: &Job) -> Failure {
-    Failure::batch(format!("Unable to find object: {}", job.object))
 }

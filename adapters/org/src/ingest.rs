@@ -20,9 +20,9 @@ pub(crate) fn run(org: &mut Org, job: &Job, batch: &Batch) -> Result<(), Failure
     if table.rows().len() == 0 {
         return Err(Failure::batch("Records not found"));
     }
+    check_operation(columns::object(org, job)?, job.operation)?;
     let columns = columns::columns(org, job, table.header())?;
-    let object = org.schema.object(&job.object).ok_or_else(|| columns::no_object(job))?;
-    check_operation(object, job.operation)?;
+    let object = columns::object(org, job)?;
     let change = org.db.unchecked_transaction()?;
     if matches!(job.operation, Operation::Delete | Operation::HardDelete) {
         delete::prepare(&change, &org.schema, object)?;

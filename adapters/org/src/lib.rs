@@ -32,15 +32,51 @@
 //!
 //! Jobs of content type CSV, created by XML or JSON documents, for insert, update, upsert, delete,
 //! hardDelete, query and queryAll; all resources of jobs, batches and results; the control documents
-//! in the layout of the service. Account, Contact, Lead, Opportunity, Case, Task and User with their
-//! usual fields (`src/schema.txt`); objects and fields ending in `__c` come into being when a job or
-//! a file first names them, as text. SOQL over one object: a list of fields, `WHERE`, `ORDER BY`,
-//! `LIMIT`. Everything is kept in the database: records, jobs, batches, what was sent and what came
-//! of it, without an end to its retention.
+//! in the layout of the service. Everything is kept in the database: records, jobs, batches, what was
+//! sent and what came of it, without an end to its retention.
+//!
+//! **Objects** (`src/schema.txt`): Account, Contact, Lead, Opportunity, Case, Task, Event, Note,
+//! Attachment, Folder, Document, ContentDocument, ContentVersion, Campaign, CampaignMember, Product2,
+//! Pricebook2, PricebookEntry, OpportunityLineItem, OpportunityContactRole, Contract, Order,
+//! OrderItem, Asset, CaseComment, User, Group, Profile, UserRole, RecordType and Organization, with
+//! their usual fields: which of them a record needs, their defaults, lengths and picklists, and those
+//! that must be unique. Objects and fields ending in `__c` come into being when a job or a file first
+//! names them, as text. A new org has its user, with a profile and a role, its organization, the
+//! standard price book, a folder and a queue.
+//!
+//! **Parents.** In queries a path leads to the fields of a parent, over five relationships at most:
+//! `Account.Owner.Name`; behind a polymorphic one, like `Who`, to what its objects share. In a file a
+//! column names a parent by a key, `Owner.Username` or, if the parent may be of several objects,
+//! `Contact:Who.Email`. A custom field `Plant__c` is a text that may hold an id: `Plant__r` is the
+//! record of the object `Plant__c`, or else of the standard object `Plant`, with that id. Where there
+//! is no such object, a file or a query with that relationship fails.
+//!
+//! **SOQL** over one object and its parents: a list of fields; `WHERE` with comparisons, `LIKE`,
+//! `IN`, `INCLUDES` and `EXCLUDES` (on custom fields), `AND`, `OR`, `NOT`, dates, moments and date
+//! literals; `ORDER BY` and `LIMIT`. queryAll sees the recycle bin, query does not.
+//!
+//! **Deletes** take along what goes with a record:
+//!
+//! | deleted | goes too |
+//! |---|---|
+//! | Account | its contacts, opportunities, contracts, orders, assets |
+//! | Opportunity | its line items and contact roles |
+//! | Contact | its contact roles |
+//! | Contact, Lead, Campaign | its campaign members |
+//! | Case | its comments |
+//! | Order | its items |
+//! | Product2, Pricebook2 | its price book entries |
+//! | ContentDocument | its versions |
+//! | whatever they are about | tasks, events, notes, attachments |
+//!
+//! and so on with what goes with those. Any other reference to a deleted record is emptied, such as
+//! the account of a case; but a record that cannot be without it stands in the way (`DELETE_FAILED`):
+//! a line item for its price book entry, a document for its folder. A hardDelete leaves nothing of
+//! all this, in the recycle bin neither.
 //!
 //! What the service has and the practice org has not is refused where the service would refuse
 //! something: a job with another content type when it is created, a query with more than that when
-//! its batch is processed. Nothing is quietly done in part. Deletes do not cascade.
+//! its batch is processed. Nothing is quietly done in part.
 //!
 //! # How time passes
 //!
@@ -59,13 +95,22 @@
 //! * A row with more or fewer values than the header has columns fails by itself.
 //! * Line breaks inside values come back as they were sent; the service may turn CRLF into LF.
 //! * Text compares without regard to case in SOQL and as a key, for ASCII letters.
-//! * A field ending in `__c` may be the key of an upsert; it need not be unique.
+//! * A field ending in `__c` may be the key of an upsert or of a parent; it need not be unique, and
+//!   it is kept when the record whose id it holds is deleted.
+//! * A row finds a parent that an earlier row of its batch brought in.
+//! * A row whose parent's key has several records fails with `DUPLICATE_EXTERNAL_ID`.
+//! * Rules that bind several fields or records are not kept: a campaign member needs neither a lead
+//!   nor a contact, an event no date, a price no standard price before it.
+//! * The days of date literals are those of UTC, weeks begin on Sunday, and the fiscal year is the
+//!   calendar year.
+//! * A binary field cannot be selected; the words for it are made after those for addresses.
 //! * Several rows of a batch may mean the same record; the last one stays.
 //!
 //! # Reading the source
 //!
 //! `org` receives a request and finds its `route`; `jobs` holds jobs and batches and what time makes
-//! of them; `work` does what is due, by `ingest` (with a `loader` for its rows) or `query`; `store` is the database; `schema`,
+//! of them; `work` does what is due, by `ingest` (with `columns` for its header, a `loader` for its
+//! rows and `delete` for what goes with them) or `query`; `store` is the database; `schema`,
 //! `value`, `csv`, `calendar` and `ids` are what records are made of; `soql` turns queries into SQL;
 //! `documents`, `answer` and `gzip` make the answers; `serve` is the listener.
 #![forbid(unsafe_code)]

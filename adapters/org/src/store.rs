@@ -62,7 +62,7 @@ pub(crate) fn prepare(db: &Connection) -> Result<Schema, OrgError> {
     db.pragma_update(None, "synchronous", "NORMAL")?;
     db.pragma_update(None, "cache_size", -8 * 1024)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
-    add_number_of(db)?;
+    add_functions(db)?;
     let change = db.unchecked_transaction()?;
     change.execute_batch(jobs::TABLES)?;
     let mut schema = Schema::built_in()?;
@@ -90,14 +90,19 @@ pub(crate) fn prepare(db: &Connection) -> Result<Schema, OrgError> {
     Ok(schema)
 }
 
-/// `number_of(id, prefix)` in SQL: the number of the record that an id with this prefix means, or
-/// null. By it a reference finds its record.
-fn add_number_of(db: &Connection) -> rusqlite::Result<()> {
+/// Functions in SQL by which a reference finds its record: `number_of(id, prefix)` is the number of
+/// the record that an id with this prefix means, or null, and `id_of(prefix, n)` is the way back.
+fn add_functions(db: &Connection) -> rusqlite::Result<()> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
     db.create_scalar_function("number_of", 2, flags, |arguments| {
         let id = arguments.get_raw(0).as_str_or_null()?;
         let prefix = arguments.get_raw(1).as_str()?;
         Ok(id.and_then(|id| ids::number(prefix, id)))
+    })?;
+    db.create_scalar_function("id_of", 2, flags, |arguments| {
+        let n = arguments.get_raw(1).as_i64_or_null()?;
+        let prefix = arguments.get_raw(0).as_str()?;
+        Ok(n.map(|n| ids::long(prefix, n)))
     })
 }
 

@@ -133,9 +133,8 @@ impl<'o> Tables<'o> {
         }
         let id = first_of(links.iter().map(|(table, field)| self.places[from].value(table, field)));
         let tables: Vec<_> = targets.into_iter().map(|target| self.join(target, &id)).collect();
-        // An id whose record is gone or not seen is none.
-        let found = first_of(tables.iter().map(|(table, _)| format!("{table}.n")));
-        let id = format!("iif({found} IS NULL, NULL, {id})");
+        let id_of = |(table, of): &(String, &Object)| format!("id_of('{}', {table}.n)", of.prefix);
+        let id = first_of(tables.iter().map(id_of));
         self.places.push(Place { path, tables, id });
         Ok(self.places.len() - 1)
     }
@@ -197,15 +196,17 @@ impl<'o> Place<'o> {
             return Some(self.named("Type", &OBJECT_NAME, first_of(self.tables.iter().map(of))));
         }
         let is_name = self.is_polymorphic() && name.eq_ignore_ascii_case("Name");
-        let mut fields =
-            self.tables.iter().filter(|_| self.tells(name)).filter_map(|(table, object)| {
-                let field = if is_name { object.name_field() } else { object.field(name) };
-                field.map(|field| (table, field))
-            });
-        let fields: Vec<_> = fields.by_ref().collect();
+        let fields = self.tables.iter().filter(|_| self.tells(name)).filter_map(|(table, of)| {
+            let field = if is_name { of.name_field() } else { of.field(name) };
+            Some((table, field?))
+        });
+        let fields: Vec<_> = fields.collect();
         let (_, first) = fields.first()?;
         let spelled = if is_name { "Name" } else { first.name.as_str() };
-        let sql = first_of(fields.iter().map(|(table, field)| self.value(table, field)));
+        let mut sql = first_of(fields.iter().map(|(table, field)| self.value(table, field)));
+        if !self.path.is_empty() && first.kind.is_text() {
+            sql.push_str(" COLLATE NOCASE"); // an expression does not compare as its columns do
+        }
         Some(self.named(spelled, &first.kind, sql))
     }
 

@@ -87,6 +87,21 @@ fn a_path_of_several_kinds_tells_what_they_share() {
          \"Call\",\"Contact\",\"King\",\"003000000000002AAA\",\"\",\"00000001\",\"Case\",\"Practice User\"\n\
          \"Wait\",\"\",\"\",\"\",\"\",\"\",\"\",\"Practice User\"\n"
     );
+    for (condition, subject) in [
+        ("Who.Name = 'KING'", "Call"),
+        ("Who.Name IN ('alan turing')", "Write"),
+        ("Who.Type = 'Contact'", "Call"),
+        ("Who.Id = '00Q000000000001'", "Write"),
+        ("What.Name = null", "Wait"),
+        ("What.Type = 'Case' AND Who.Email LIKE 'KING%'", "Call"),
+    ] {
+        let soql = format!("SELECT Subject FROM Task WHERE {condition}");
+        assert_eq!(
+            client.query("Task", &soql),
+            format!("\"Subject\"\n\"{subject}\"\n"),
+            "{condition}"
+        );
+    }
     let told = client.files("query", "Task", "SELECT Who.Company FROM Task").unwrap_err();
     assert!(told.contains("No such column 'Company' on entity 'Name'"), "{told}");
     let told = client.files("query", "Task", "SELECT What.Parent.Name FROM Task").unwrap_err();
@@ -188,6 +203,9 @@ fn a_custom_relationship_leads_to_the_object_of_its_name() {
     );
     // The field is text, so an id may also come as such.
     client.insert("Order__c", format!("Name,Plant__c\nC,{}\n", &id[..15]));
+    let soql = format!("SELECT Name, Plant__r.Id FROM Order__c WHERE Plant__r.Id = '{id}'");
+    let rows = client.query("Order__c", &soql);
+    assert_eq!(rows, format!("\"Name\",\"Plant__r.Id\"\n\"A\",\"{id}\"\n\"C\",\"{id}\"\n"));
     let soql = "SELECT Name FROM Order__c WHERE Plant__r.Code__c = 'X'";
     assert_eq!(client.query("Order__c", soql), "\"Name\"\n\"A\"\n\"C\"\n");
 }
