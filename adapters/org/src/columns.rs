@@ -6,8 +6,8 @@
 //! Contact:Who.Email   type of the parent : relationship . key — where the parent may be of several
 //! ```
 //!
-//! (Bulk API guide, "Relationship Fields in a Header Row" and "Valid CSV Header Row".) A file that is refused
-//! leaves no field behind: all names are understood before the first one is made.
+//! (Bulk API guide, "Relationship Fields in a Header Row".) A file that is refused leaves no field
+//! behind: all names are understood before the first one is made.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -15,7 +15,7 @@ const LEVELS: usize = 5;
 /// SQLite joins 64 tables at most.
 const TABLES: usize = 60;
 /// What is known of a record behind a polymorphic relationship.
-const SHARED: [&str; 14] = [
+const SHARED: [&str; 15] = [
     "Id",
     "Name",
     "Type",
@@ -29,6 +29,7 @@ const SHARED: [&str; 14] = [
     "IsActive",
     "ProfileId",
     "Profile",
+    "UserRoleId",
     "UserRole",
 ];
 
