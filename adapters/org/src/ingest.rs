@@ -1,8 +1,8 @@
 //! Records in: what a batch of an insert, update, upsert, delete or hardDelete job does.
 //!
-//! The file is read as a whole first; if it cannot be read, or has an unknown column, the batch
-//! fails and nothing has happened (see `columns`). Then each record succeeds or fails by itself, top down (see
-//! `loader`), and gets one line of the result. All of it is one transaction.
+//! The file is read as a whole first; if it cannot be read, or has an unknown column (see
+//! `columns`), the batch fails and nothing has happened. Then each record succeeds or fails by
+//! itself, top down (see `loader`), and gets one line of the result. All of it is one transaction.
 
 use crate::csv::{self, Table};
 use crate::jobs::{Batch, Job, Operation};

@@ -47,9 +47,11 @@
 //! **Parents.** In queries a path leads to the fields of a parent, over five relationships at most:
 //! `Account.Owner.Name`; behind a polymorphic one, like `Who`, to what its objects share. In a file a
 //! column names a parent by a key, `Owner.Username` or, if the parent may be of several objects,
-//! `Contact:Who.Email`. A custom field `Plant__c` is a text that may hold an id: `Plant__r` is the
-//! record of the object `Plant__c`, or else of the standard object `Plant`, with that id. Where there
-//! is no such object, a file or a query with that relationship fails.
+//! `Contact:Who.Email`. Leads, cases, tasks, orders and custom objects may belong to a queue as well
+//! as to a user, so theirs reads `User:Owner.Username`. A custom field `Plant__c` is a text that may
+//! hold an id: `Plant__r` is the record of the object `Plant__c`, or else of the standard object
+//! `Plant`, with that id. Where there is no such object, a file or a query with that relationship
+//! fails.
 //!
 //! **SOQL** over one object and its parents: a list of fields; `WHERE` with comparisons, `LIKE`,
 //! `IN`, `INCLUDES` and `EXCLUDES` (on custom fields), `AND`, `OR`, `NOT`, dates, moments and date

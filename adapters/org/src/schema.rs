@@ -90,7 +90,7 @@ pub(crate) struct Field {
     pub(crate) unique: bool,
     pub(crate) lookup: bool,
     pub(crate) readonly: bool,
-    /// What a record goes by where others show their `Name`.
+    /// What a record goes by where others go by their `Name`.
     pub(crate) is_name: bool,
     pub(crate) default: Option<String>,
     /// How the record behind this field is called in a path; `None` if the field holds no id.
@@ -211,7 +211,7 @@ impl Object {
 
     /// The field that tells what a record is called.
     pub(crate) fn name_field(&self) -> Option<&Field> {
-        self.field("Name").or_else(|| self.fields.iter().find(|field| field.is_name))
+        self.fields.iter().find(|field| field.is_name).or_else(|| self.field("Name"))
     }
 
     pub(crate) fn add(&mut self, name: &str) {
@@ -255,14 +255,12 @@ impl Schema {
 
     /// The objects that a field's ids are of.
     pub(crate) fn targets(&self, field: &Field) -> Vec<&Object> {
-        match &field.kind {
-            Kind::Reference(names) => names.iter().filter_map(|name| self.object(name)).collect(),
-            _ if field.is_custom() => {
-                let stem = field.name.trim_end_matches("__c");
-                self.object(&field.name).or_else(|| self.object(stem)).into_iter().collect()
-            }
-            _ => Vec::new(),
+        if let Kind::Reference(names) = &field.kind {
+            return names.iter().filter_map(|name| self.object(name)).collect();
         }
+        let stem = field.name.strip_suffix("__c");
+        let target = stem.and_then(|stem| self.object(&field.name).or_else(|| self.object(stem)));
+        target.into_iter().collect()
     }
 
     pub(crate) fn by_prefix(&self, prefix: &str) -> Option<&Object> {
@@ -463,6 +461,7 @@ mod tests {
         assert!(!account.field("CreatedDate").unwrap().is_writable());
         let task = schema.object("Task").unwrap();
         assert_eq!(task.field("WhoId").unwrap().relationship.as_deref(), Some("Who"));
+        assert_eq!(schema.object("Order").unwrap().name_field().unwrap().name, "OrderNumber");
         let who = Kind::Reference(vec!["Contact".into(), "Lead".into()]);
         assert_eq!(task.field("WhoId").unwrap().kind, who);
         assert!(schema.object("Contact").unwrap().field("Name").unwrap().formula.is_some());

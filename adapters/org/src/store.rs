@@ -17,8 +17,8 @@ use crate::{ids, jobs};
 /// How long an org waits to be opened while another process has it.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// As many statements are kept ready: a delete of an account, with all that goes with it, needs
-/// some seventy.
-const STATEMENTS: usize = 256;
+/// some forty.
+const STATEMENTS: usize = 128;
 
 /// The records a new org has: the practice user and what such a record needs, the standard price
 /// book, a folder and a queue. They are older than the org's clock.
