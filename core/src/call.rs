@@ -6,12 +6,14 @@
 //!   executor fills as the bytes arrive: the intake frames and counts rows, bounds everything else,
 //!   and in the end makes the [`Reply`]. An executor moves bytes and decides nothing.
 
+use std::fmt;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{HeaderMap, Method, Request, Response};
+use serde::{Deserialize, Serialize};
 
 use crate::document::{Document, Format};
 use crate::error::{Error, ErrorKind};
@@ -33,8 +35,8 @@ const ROOM: usize = 16 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Tag(pub(crate) u64);
 
-impl std::fmt::Display for Tag {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)
     }
 }
@@ -96,7 +98,7 @@ pub enum Reply {
 }
 
 /// What was received of a result, counted where it was read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Received {
     /// Records, header not counted; rows skipped because the application had them are.
     pub rows: u64,
@@ -109,7 +111,8 @@ pub struct Received {
 }
 
 /// Why there is no whole answer. When in doubt, `Lost`: it is always safe, only slower.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Failure {
     /// The request certainly never reached the server: no name, no route, no handshake.
     Unsent(String),
@@ -117,13 +120,38 @@ pub enum Failure {
     Lost(String),
 }
 
+impl Failure {
+    /// There was no connection to send the request on: no name, no route, no handshake.
+    pub fn unconnected(why: impl fmt::Display) -> Self {
+        Self::Unsent(format!("no connection ({why})"))
+    }
+
+    /// The request went out, in whole or in part, and no answer began: the connection ended, there
+    /// was silence, or what came has no readable head. If an answer broke off later, see
+    /// [`Intake::broke_off`].
+    pub fn unanswered(why: impl fmt::Display) -> Self {
+        Self::Lost(format!("no answer arrived ({why})"))
+    }
+}
+
 impl Expect {
+    /// Takes in an answer that is there as a whole: the pages to hand on, and then the reply.
+    pub fn take_in(&self, answer: Response<Bytes>) -> (Vec<Page>, Reply) {
+        let (head, body) = answer.into_parts();
+        let mut intake = self.open(head);
+        let mut pages = Vec::new();
+        match intake.push(&body) {
+            Ok(page) => pages.extend(page),
+            Err(failure) => return (pages, Reply::Failed(failure)),
+        }
+        let (page, reply) = intake.finish();
+        pages.extend(page);
+        (pages, reply)
+    }
+
     /// Starts to take in an answer, once its head is there.
     pub fn open(&self, head: Parts) -> Intake {
-        let length = content_length(&head.headers).and_then(|length| match coding(&head.headers) {
-            Some(coding) => Err(format!("the answer is compressed ({coding}), unasked")),
-            None => Ok(length),
-        });
+        let length = announced(&head.headers);
         let at_most = match *self {
             _ if !head.status.is_success() => ERROR_PAGE,
             Self::Whole { at_most } | Self::Outcomes { at_most, .. } => at_most,
@@ -241,6 +269,18 @@ impl Intake {
         }
     }
 
+    /// The transport says that the body broke off, or went silent.
+    pub fn broke_off(self, why: impl fmt::Display) -> Reply {
+        let got = self.received;
+        Reply::Failed(Failure::Lost(match self.length {
+            Err(flaw) => flaw,
+            Ok(Some(length)) => {
+                format!("the answer broke off after {got} of {length} bytes ({why})")
+            }
+            Ok(None) => format!("the answer broke off after {got} bytes ({why})"),
+        }))
+    }
+
     /// The transport says that the body has ended properly. The page, if there is one, is to be
     /// handed on before the reply.
     pub fn finish(self) -> (Option<Page>, Reply) {
@@ -324,13 +364,33 @@ fn from_results(first: u64, results: Vec<IngestResult>) -> Vec<Outcome> {
     (first..).zip(results).map(outcome).collect()
 }
 
-/// How the body is coded, if it is.
-fn coding(headers: &HeaderMap) -> Option<String> {
-    let coding = String::from_utf8_lossy(headers.get(CONTENT_ENCODING)?.as_bytes()).into_owned();
-    (!coding.eq_ignore_ascii_case("identity")).then_some(coding)
+/// The length the server announced, if the body is to be had plain. A length beside chunks is the
+/// mark of a forged answer (RFC 9112, 6.3), and codings that were not asked for are not undone here.
+fn announced(headers: &HeaderMap) -> Result<Option<u64>, String> {
+    if let Some(coding) = coding(headers, &CONTENT_ENCODING, "identity") {
+        return Err(format!("the answer is compressed ({coding}), unasked"));
+    }
+    if let Some(coding) = coding(headers, &TRANSFER_ENCODING, "chunked") {
+        return Err(format!(
+            "the answer is in a transfer coding ({coding}) that was not asked for"
+        ));
+    }
+    match content_length(headers)? {
+        Some(_) if headers.contains_key(TRANSFER_ENCODING) => {
+            Err("the answer comes in chunks, and yet has a length".into())
+        }
+        length => Ok(length),
+    }
 }
 
-/// The length the server announced. Two that differ are the mark of a broken or forged answer.
+/// The coding that a header names, if it is not the `usual` one.
+fn coding(headers: &HeaderMap, name: &HeaderName, usual: &str) -> Option<String> {
+    let mut codings =
+        headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
+    codings.find(|coding| !coding.eq_ignore_ascii_case(usual)).map(std::borrow::Cow::into_owned)
+}
+
+/// The length in the head. Two that differ are the mark of a broken or forged answer.
 fn content_length(headers: &HeaderMap) -> Result<Option<u64>, String> {
     let mut length = None;
     for value in headers.get_all(CONTENT_LENGTH) {
@@ -579,7 +639,14 @@ mod tests {
                 "two lengths",
             ),
             (Response::builder().header("content-length", "x"), "no number"),
+            (
+                Response::builder()
+                    .header("content-length", 4)
+                    .header("transfer-encoding", "chunked"),
+                "yet has a length",
+            ),
             (Response::builder().header("content-encoding", "gzip"), "compressed"),
+            (Response::builder().header("transfer-encoding", "gzip, chunked"), "gzip, chunked"),
         ];
         for (head, why) in cases {
             let (_, reply) = take(&whole, head, &[b"ab", b"cd"]);
@@ -588,6 +655,20 @@ mod tests {
         }
         let (_, reply) = take(&whole, Response::builder(), &[b"0123456789x"]);
         assert!(matches!(reply, Reply::Failed(Failure::Lost(_))), "{reply:?}");
+    }
+
+    #[test]
+    fn a_body_that_broke_off_says_where() {
+        for (head, words) in [
+            (Response::builder().header("content-length", 9), "after 2 of 9 bytes (reset)"),
+            (Response::builder().header("transfer-encoding", "Chunked"), "after 2 bytes (reset)"),
+        ] {
+            let mut intake =
+                Expect::Rows { have: None }.open(head.body(()).unwrap().into_parts().0);
+            intake.push(b"ab").unwrap();
+            let Reply::Failed(Failure::Lost(reason)) = intake.broke_off("reset") else { panic!() };
+            assert!(reason.contains(words), "{reason}");
+        }
     }
 
     #[test]

@@ -20,4 +20,8 @@ pub trait Host {
     fn note(&mut self, _note: Note, _summary: &Summary) -> Result<(), Error> {
         Ok(())
     }
+    /// Whether the run is to be [aborted](crate::Job::abort): asked at every turn of the loop.
+    fn aborts(&mut self) -> bool {
+        false
+    }
 }

@@ -37,14 +37,16 @@ use bytes::Bytes;
 use crate::call::{Call, Expect, Page, Tag, Wire};
 use crate::errand::{Errand, errands, fate};
 use crate::error::{Error, ErrorInfo, ErrorKind};
+use crate::host::Host;
 use crate::info::{BatchState, JobState};
 use crate::ledger::{BatchRecord, File, Ledger, Stage};
 use crate::pace::Pace;
 use crate::rows::{Batch, Fate, Outcome};
 use crate::session::Session;
 use crate::spec::Spec;
-use crate::step::{Ask, Note, Reason, Step, Summary};
+use crate::step::{Ask, Note, Reason, Step, Summary, Turn};
 use crate::time::Time;
+use crate::transcript::{Line, Transcript};
 
 mod reply;
 
@@ -53,7 +55,9 @@ mod reply;
 /// Methods that *ask* it something: [`poll`](Self::poll). That *tell* it something:
 /// [`feed`](Self::feed), [`end`](Self::end), [`reply`](Self::reply), [`progress`](Self::progress),
 /// [`login`](Self::login), [`login_failed`](Self::login_failed), [`stop`](Self::stop),
-/// [`abort`](Self::abort). That only *look*: [`summary`](Self::summary), [`spec`](Self::spec).
+/// [`abort`](Self::abort). That only *look*: [`summary`](Self::summary), [`transcript`](Self::transcript),
+/// [`spec`](Self::spec).
+/// That have a [`Host`] do the telling: [`turn`](Self::turn), [`deliver`](Self::deliver).
 #[derive(Debug)]
 pub struct Job {
     spec: Spec,
@@ -69,6 +73,8 @@ pub struct Job {
     /// What is to be said before anything else is done.
     news: VecDeque<Step>,
     summary: Summary,
+    /// What was said, if it is to be kept.
+    transcript: Option<Transcript>,
 }
 
 #[derive(Debug, Default)]
@@ -105,6 +111,7 @@ impl Job {
             asked: false,
             news: VecDeque::new(),
             summary: Summary::default(),
+            transcript: spec.recorded.then(Transcript::default),
             spec,
         };
         if let Some(soql) = job.spec.soql.clone() {
@@ -122,6 +129,7 @@ impl Job {
             return step;
         }
         if let Some(result) = over {
+            self.record_end(&result);
             return Step::Done(result);
         }
         let mut wait: Option<(Time, Reason)> = None;
@@ -134,7 +142,10 @@ impl Job {
                 wait = Some(wait.map_or(due, |first| first.min(due)));
             } else if let Some(session) = self.session() {
                 match self.send(errand, &session) {
-                    Ok(call) => return Step::Send(call),
+                    Ok(call) => {
+                        Transcript::add(&mut self.transcript, || Line::sent(now, &call));
+                        return Step::Send(call);
+                    }
                     // A request that cannot be built never will be: the next poll knows more.
                     Err(error) => self.give_up(errand, error),
                 }
@@ -152,12 +163,13 @@ impl Job {
 
     /// The next batch. Its rows must follow on those fed before; anything else stops the load.
     pub fn feed(&mut self, batch: Batch) {
+        Transcript::add(&mut self.transcript, || Line::Fed(batch.rows.clone()));
         self.asked = false;
         let Range { start, end } = batch.rows;
         if self.ledger.query || self.ledger.ended || start != self.summary.rows || end <= start {
             let expected = self.summary.rows;
             let message = format!("a batch was fed that does not follow on row {expected}");
-            self.stop(Error::new(ErrorKind::Usage, message));
+            self.fail(Error::new(ErrorKind::Usage, message));
         } else {
             self.hold(batch.rows, batch.body);
         }
@@ -165,6 +177,7 @@ impl Job {
 
     /// There are no more rows.
     pub fn end(&mut self) {
+        Transcript::add(&mut self.transcript, || Line::NoMoreRows);
         self.asked = false;
         self.ledger.ended = true;
         self.hurry();
@@ -172,6 +185,7 @@ impl Job {
 
     /// A page of this call has reached the application; a broken transfer will go on behind it.
     pub fn progress(&mut self, tag: Tag, page: &Page) {
+        Transcript::add(&mut self.transcript, || Line::page(tag, page));
         let Page::Rows(rows) = page else { return };
         let Some(&Flight { errand, .. }) = self.under_way.get(&tag) else { return };
         let Errand::Fetch { batch, file } = errand else { return };
@@ -186,6 +200,7 @@ impl Job {
 
     /// A new session.
     pub fn login(&mut self, session: Session) {
+        Transcript::add(&mut self.transcript, || Line::Login);
         self.login.session = Some(session);
         self.login.expired = None;
         self.login.epoch += 1;
@@ -195,14 +210,15 @@ impl Job {
     /// No session can be got. Nothing more can be asked of the server: batches whose end was not
     /// seen are unknown, a job that is open stays so and is named.
     pub fn login_failed(&mut self, error: Error) {
-        self.ledger.cut_off = true;
-        self.fail(error);
+        Transcript::add(&mut self.transcript, || Line::NoLogin(error.to_string()));
+        self.cut_off(error);
     }
 
     /// The application cannot go on: its input is unreadable, or its output is full. No more rows
     /// are sent; those on the server are accounted for, the job is closed, and the run ends with
     /// this error.
     pub fn stop(&mut self, error: Error) {
+        Transcript::add(&mut self.transcript, || Line::Stopped(error.to_string()));
         self.asked = false;
         self.fail(error);
     }
@@ -210,6 +226,7 @@ impl Job {
     /// Ends it: batches that have not started never will, those running are waited for, so that
     /// every row of a load is accounted for. The run ends well, with [`Summary::aborted`] set.
     pub fn abort(&mut self) {
+        Transcript::add(&mut self.transcript, || Line::Aborted);
         self.ledger.aborting = true;
         self.summary.aborted = true;
     }
@@ -219,9 +236,54 @@ impl Job {
         &self.summary
     }
 
+    /// What was said until now; `None` unless the spec asked to [`record`](Spec::record) it.
+    pub fn transcript(&self) -> Option<&Transcript> {
+        self.transcript.as_ref()
+    }
+
     /// What it was asked to do.
     pub fn spec(&self) -> &Spec {
         &self.spec
+    }
+}
+
+/// With a host, which leaves three steps to an executor: send, wait, and be done.
+impl Job {
+    /// [`poll`](Self::poll)s, and has the host do what is asked of the application. `None` when it
+    /// did something: ask again.
+    pub fn turn(&mut self, now: Time, host: &mut impl Host) -> Option<Turn> {
+        if !self.ledger.aborting && host.aborts() {
+            self.abort();
+        }
+        match self.poll(now) {
+            Step::Send(call) => return Some(Turn::Send(call)),
+            Step::Wait(until) => return Some(Turn::Wait(until)),
+            Step::Done(result) => return Some(Turn::Done(result)),
+            Step::Feed(ask) => match host.batch(ask) {
+                Ok(Some(batch)) => self.feed(batch),
+                Ok(None) => self.end(),
+                Err(error) => self.stop(error),
+            },
+            Step::Login(expired) => match host.login(expired.as_ref()) {
+                Ok(session) => self.login(session),
+                Err(error) => self.login_failed(error),
+            },
+            Step::Settled(outcomes) => self.give(Page::Outcomes(outcomes), host),
+            Step::Note(note) => {
+                host.note(note, &self.summary).unwrap_or_else(|error| self.stop(error));
+            }
+        }
+        None
+    }
+
+    /// A page of this call came: it is the host's from here on.
+    pub fn deliver(&mut self, tag: Tag, page: Page, host: &mut impl Host) {
+        self.progress(tag, &page);
+        self.give(page, host);
+    }
+
+    fn give(&mut self, page: Page, host: &mut impl Host) {
+        host.page(page).unwrap_or_else(|error| self.stop(error));
     }
 }
 
@@ -363,6 +425,12 @@ impl Job {
         self.ledger.stopped.get_or_insert(error);
     }
 
+    /// As [`fail`](Self::fail), where nothing more can be asked at all.
+    fn cut_off(&mut self, error: Error) {
+        self.ledger.cut_off = true;
+        self.fail(error);
+    }
+
     fn over(&mut self) -> Option<Result<Summary, Error>> {
         let ledger = &self.ledger;
         if !ledger.cut_off {
@@ -392,6 +460,15 @@ impl Job {
             Some(error) => Err(error.clone()),
             None => Ok(self.summary.clone()),
         })
+    }
+
+    /// The end is said at every poll from now on, and recorded once.
+    fn record_end(&mut self, result: &Result<Summary, Error>) {
+        if let Some(Transcript { lines }) = &mut self.transcript
+            && !matches!(lines.last(), Some(Line::Done(_)))
+        {
+            lines.push(Line::done(result));
+        }
     }
 
     fn note(&mut self, note: Note) {

@@ -95,14 +95,18 @@ mod info;
 pub mod job;
 mod judge;
 mod ledger;
+mod offline;
 mod pace;
 mod print;
+mod replay;
 pub mod rows;
 mod session;
 mod soql;
 mod spec;
 mod step;
+mod text;
 mod time;
+mod transcript;
 mod xml;
 
 pub use call::{Call, Expect, Failure, Intake, Page, Received, Reply, Tag};
@@ -115,8 +119,11 @@ pub use info::{
     JobState, Operation, RecordError,
 };
 pub use job::Job;
+pub use offline::{Offline, Service};
 pub use print::{Fingerprint, Printer};
+pub use replay::Difference;
 pub use session::Session;
 pub use spec::{Bounds, Spec};
-pub use step::{Ask, Batches, Note, Reason, Step, Summary};
+pub use step::{Ask, Batches, Note, Reason, Step, Summary, Turn};
 pub use time::Time;
+pub use transcript::Transcript;

@@ -26,6 +26,7 @@ pub struct Spec {
     pub(crate) concurrency: ConcurrencyMode,
     pub(crate) version: String,
     pub(crate) seed: u64,
+    pub(crate) recorded: bool,
     pub(crate) bounds: Bounds,
 }
 
@@ -108,6 +109,7 @@ impl Spec {
             concurrency: ConcurrencyMode::Parallel,
             version: VERSION.into(),
             seed: 0,
+            recorded: false,
             bounds: Bounds::default(),
         }
     }
@@ -184,6 +186,13 @@ impl Spec {
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Keeps a [`Transcript`](crate::Transcript) of the run, with all that was said in memory.
+    #[must_use]
+    pub fn record(mut self) -> Self {
+        self.recorded = true;
         self
     }
 

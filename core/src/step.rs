@@ -34,6 +34,19 @@ pub enum Step {
     Done(Result<Summary, Error>),
 }
 
+/// What is left to an executor where a [`Host`](crate::Host) does the rest. See
+/// [`Job::turn`](crate::Job::turn).
+#[must_use]
+#[derive(Debug)]
+pub enum Turn {
+    /// As [`Step::Send`].
+    Send(Call),
+    /// As [`Step::Wait`].
+    Wait(Option<(Time, Reason)>),
+    /// As [`Step::Done`].
+    Done(Result<Summary, Error>),
+}
+
 /// The next rows wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {

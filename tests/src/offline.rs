@@ -89,6 +89,8 @@ pub struct Offline {
     pub log: Vec<(Time, Said)>,
     /// The application cannot get another session after so many.
     pub logins: u32,
+    /// What makes the application abort.
+    pub aborts_after: fn(&Note) -> bool,
     /// The outcomes that reached the application, in the order of their rows.
     pub outcomes: Vec<Outcome>,
     /// The records that reached the application.
@@ -116,6 +118,7 @@ impl Offline {
             network: Network::default(),
             log: Vec::new(),
             logins: u32::MAX,
+            aborts_after: |_| false,
             outcomes: Vec::new(),
             records: String::new(),
             batches: batches.into(),
@@ -180,7 +183,14 @@ impl Offline {
                 self.login();
             }
             Step::Settled(outcomes) => self.take(None, Page::Outcomes(outcomes)),
-            Step::Note(note) => self.say(Said::Note(note)),
+            Step::Note(note) => {
+                let aborts = (self.aborts_after)(&note) && !self.job.summary().aborted;
+                self.say(Said::Note(note));
+                if aborts {
+                    self.say(Said::Told("abort"));
+                    self.job.abort();
+                }
+            }
             Step::Wait(until) => self.wait(until),
             Step::Done(result) => {
                 self.say(Said::Done(result.clone()));

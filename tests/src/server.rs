@@ -115,7 +115,7 @@ impl Server {
         Session::new(INSTANCE, self.token()).unwrap()
     }
 
-    fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         format!("00D000000000001!{CANARY}.{}", self.sessions)
     }
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 /// The level of each file of the core. A file imports only from files of a lower level; `error` and
 /// `id` speak of each other (an error names a job, an id that is none is an error), and a module's
 /// front page (`rows/mod.rs`, `lib.rs`) names what it holds.
-const LEVELS: [(&str, u32); 33] = [
+const LEVELS: [(&str, u32); 37] = [
+    ("text", 0),
     ("time", 0),
     ("print", 0),
     ("xml", 0),
@@ -38,8 +39,11 @@ const LEVELS: [(&str, u32); 33] = [
     ("errand", 11),
     ("host", 11),
     ("pace", 12),
+    ("transcript", 12),
     ("job", 13),
     ("job/reply", 14),
+    ("offline", 14),
+    ("replay", 14),
     ("lib", 15),
 ];
 
@@ -74,7 +78,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         match path.is_dir() {
-            true if name == "target" || name == ".git" || name == ".sfbulk" => {}
+            _ if [".git", ".sfbulk", "target"].contains(&&*name) => {}
             true => files.extend(files_below(&path)),
             false => files.push(path),
         }

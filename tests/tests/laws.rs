@@ -11,8 +11,10 @@ use bytes::Bytes;
 use sfbulk::rows::{Batch, Fate};
 use sfbulk::{
     Bounds, Error, ErrorKind, Failure, Job, Note, Reply, Session, Spec, Step, Summary, Tag, Time,
+    Transcript,
 };
 use sfbulk_tests::chance::Chance;
+use sfbulk_tests::desk::Desk;
 use sfbulk_tests::dialogue;
 use sfbulk_tests::document::{error, maintenance, page, shortened};
 use sfbulk_tests::offline::{Offline, Said, batches};
@@ -28,6 +30,8 @@ struct World {
     offline: Offline,
     /// The records of the load, or of the query's result.
     records: Vec<String>,
+    /// The same records, cut.
+    batches: Vec<Batch>,
     query: bool,
     parallel: usize,
 }
@@ -58,17 +62,18 @@ fn world(seed: u64, weather: Weather) -> World {
         let refs: Vec<&str> = records.iter().map(String::as_str).collect();
         (Spec::insert("Account"), batches("Name", &refs, 1 + chance.index(6)))
     };
+    let (spec, fed) = (spec.seed(seed).bounds(bounds).record(), batches.clone());
     if weather != Weather::Fair {
         server = foul(server, &mut chance);
     }
-    let job = Job::new(spec.seed(seed).bounds(bounds)).unwrap();
+    let job = Job::new(spec).unwrap();
     let mut offline = Offline::new(job, batches, server);
     offline.network.piece = 1 + chance.index(100);
     if weather == Weather::Mad {
         speak_out_of_turn(&mut offline, &mut chance);
     }
     offline.network.chance = Some(chance);
-    World { seed, offline, records, query, parallel }
+    World { seed, offline, records, batches: fed, query, parallel }
 }
 
 fn records(chance: &mut Chance, query: bool) -> Vec<String> {
@@ -350,6 +355,24 @@ fn law_5_equal_inputs_give_equal_steps_to_the_byte() {
 }
 
 #[test]
+fn law_5_a_recorded_conversation_is_held_again_word_for_word() {
+    play_all(1, Weather::Foul, |world, result| {
+        let recorded = world.offline.job.transcript().unwrap();
+        let stored = serde_json::to_string(recorded).unwrap();
+        assert!(!stored.contains(CANARY) && !stored.contains("acme"), "a secret was stored");
+        let transcript: Transcript = serde_json::from_str(&stored).unwrap();
+        let mut job = Job::new(world.offline.job.spec().clone()).unwrap();
+        let login = || Session::new("https://other.example", "00D!x").unwrap();
+        let mut desk = Desk::new(world.batches.clone(), login);
+        let again = transcript.replay(&mut job, &mut desk).unwrap_or_else(|d| panic!("{d}"));
+        assert_eq!(format!("{again:?}"), format!("{result:?}"));
+        assert_eq!(desk.outcomes, world.offline.outcomes);
+        assert_eq!(desk.csv.split_once('\n').map_or("", |(_, csv)| csv), world.offline.records);
+        assert_eq!(job.transcript(), Some(&transcript), "the record of a replay is the same");
+    });
+}
+
+#[test]
 fn law_6_a_load_is_accounted_for_to_the_row() {
     play_all(1, Weather::Foul, |world, result| {
         if !world.query {
@@ -457,7 +480,8 @@ fn polls_are_few_however_long_the_load_takes() {
         let job = Job::new(Spec::insert("Account").seed(hours)).unwrap();
         let offline = Offline::new(job, batches("Name", &["row 0"], 1), server);
         let records = vec!["row 0".into()];
-        let mut world = World { seed: hours, offline, records, query: false, parallel: 4 };
+        let mut world =
+            World { seed: hours, offline, records, batches: Vec::new(), query: false, parallel: 4 };
         play(&mut world).unwrap();
         assert_polls_are_few(&world);
     }

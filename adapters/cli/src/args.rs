@@ -96,19 +96,32 @@ pub(crate) enum Verb {
     #[command(after_help = QUERY_HELP)]
     Query(Query),
     /// The practice org, for other programs
+    #[command(after_help = practice_help())]
     Practice {
         #[command(subcommand)]
         verb: Practice,
     },
 }
 
+/// The faults tell of themselves.
+fn practice_help() -> String {
+    format!(
+        "Faults, to see how a client takes them, for example --fault lose-answer:2:\n{}",
+        sfbulk_org::Fault::help()
+    )
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Practice {
     /// Serves ./.sfbulk/practice.db on this machine until Ctrl-C
+    #[command(after_help = practice_help())]
     Serve {
         /// The port; 0 takes a free one
         #[arg(long, value_name = "N", default_value_t = 0)]
         port: u16,
+        /// Something that goes wrong, once; may be given several times
+        #[arg(long = "fault", value_name = "FAULT")]
+        faults: Vec<sfbulk_org::Fault>,
     },
 }
 

@@ -237,18 +237,11 @@ pub(crate) fn introduce(progress: &mut Progress, org: &Org) {
     }
 }
 
-/// Turns the loop until it is over, with an eye on Ctrl-C.
+/// Runs a job to its end; Ctrl-C wakes it.
 pub(crate) fn drive(job: &mut Job, host: &mut impl Host) -> Result<Summary, Error> {
     let executor = Executor::new(Transport::default());
     interrupt::wake(executor.waker());
-    loop {
-        if interrupt::pending() && !job.summary().aborted {
-            job.abort();
-        }
-        if let Some(result) = executor.turn(job, host) {
-            return result;
-        }
-    }
+    executor.run(job, host)
 }
 
 /// Where rows come from and outcomes go to.
@@ -298,6 +291,10 @@ impl Host for Desk<'_> {
         self.batches = summary.batches;
         self.show();
         Ok(())
+    }
+
+    fn aborts(&mut self) -> bool {
+        interrupt::pending()
     }
 }
 

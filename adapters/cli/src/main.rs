@@ -44,7 +44,9 @@ fn main() -> ExitCode {
         Verb::Delete(args) => load::run(&Operation::Delete, &args),
         Verb::HardDelete { load, yes } => load::run(&Operation::HardDelete { sure: yes }, &load),
         Verb::Query(args) => query::run(&args),
-        Verb::Practice { verb: args::Practice::Serve { port } } => practice::serve(port),
+        Verb::Practice { verb: args::Practice::Serve { port, faults } } => {
+            practice::serve(port, faults)
+        }
     };
     match done {
         Ok(exit) => exit.into(),

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use sfbulk_org::{Config, Org, Server};
+use sfbulk_org::{Config, Fault, Org, Server};
 
 use crate::exit::{Exit, Failure, in_words};
 use crate::output;
@@ -13,9 +13,14 @@ const FOLDER: &str = ".sfbulk";
 const FILE: &str = ".sfbulk/practice.db";
 
 /// `sfbulk practice serve`: for any client that speaks the Bulk API.
-pub(crate) fn serve(port: u16) -> Result<Exit, Failure> {
+pub(crate) fn serve(port: u16, faults: Vec<Fault>) -> Result<Exit, Failure> {
     let server = Arc::new(start(port)?);
     let (url, session) = (server.url(), server.session());
+    let armed: Vec<_> = faults.iter().map(|fault| format!("fault    {fault}\n")).collect();
+    let armed = armed.concat();
+    for fault in faults {
+        server.fault(fault);
+    }
     let closing = Arc::clone(&server);
     ctrlc::set_handler(move || closing.shutdown())
         .map_err(|error| Failure::nothing_sent(format!("Ctrl-C cannot be watched: {error}")))?;
@@ -24,7 +29,7 @@ pub(crate) fn serve(port: u16) -> Result<Exit, Failure> {
         "practice org in ./{FILE}, until Ctrl-C\n\
          address  {url}\n\
          session  {session}\n\
-         \n\
+         {armed}\n\
          export SF_ORG_INSTANCE_URL='{url}' SF_ACCESS_TOKEN='{session}'"
     );
     told.and_then(|()| io::stdout().flush()).ok(); // it serves whether or not somebody reads this

@@ -119,6 +119,10 @@ impl Host for Desk {
         say(&mut self.progress, note);
         Ok(())
     }
+
+    fn aborts(&mut self) -> bool {
+        interrupt::pending()
+    }
 }
 
 impl Desk {

@@ -17,11 +17,12 @@ use crate::ids;
 pub struct Config {
     pub(crate) latency: Duration,
     pub(crate) result_rows: u64,
-    pub(crate) result_bytes: usize,
     pub(crate) session: String,
     pub(crate) max_body: usize,
-    pub(crate) daily_batches: u64,
     pub(crate) epoch: Duration,
+    pub(crate) silence: Duration,
+    pub(crate) limits: Limits,
+    pub(crate) permissions: Permissions,
 }
 
 impl Config {
@@ -30,11 +31,12 @@ impl Config {
         Self {
             latency: Duration::from_millis(50),
             result_rows: 250_000,
-            result_bytes: 200_000_000,
             session: format!("{}!PRACTICE.1", ids::long("00D", 1)),
             max_body: 64 * 1024 * 1024,
-            daily_batches: 15_000,
             epoch: Duration::from_secs(1_767_225_600),
+            silence: Duration::from_secs(60),
+            limits: Limits::default(),
+            permissions: Permissions::default(),
         }
     }
 
@@ -47,7 +49,7 @@ impl Config {
     }
 
     /// At most so many rows in one file of a query's result; a longer result has several. 250,000,
-    /// and 1 at least. A file also ends at 200 MB.
+    /// and 1 at least. A file also ends at [`Limits::result_bytes`].
     #[must_use]
     pub fn result_rows(mut self, rows: u64) -> Self {
         self.result_rows = rows.max(1);
@@ -70,11 +72,25 @@ impl Config {
         self
     }
 
-    /// How many batches may be added within 24 hours; the next is refused with `ExceededQuota`.
-    /// 15,000.
+    /// How long a served org waits for a request's head (and for the next request on an idle
+    /// connection), and for the next piece of a body, before it closes the connection. 60 s.
     #[must_use]
-    pub fn daily_batches(mut self, batches: u64) -> Self {
-        self.daily_batches = batches;
+    pub fn silence(mut self, silence: Duration) -> Self {
+        self.silence = silence;
+        self
+    }
+
+    /// What the org and its users may use up. As the service has it.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What the practice user may do. Everything.
+    #[must_use]
+    pub fn permissions(mut self, permissions: Permissions) -> Self {
+        self.permissions = permissions;
         self
     }
 
@@ -100,5 +116,90 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// The limits of an org, to be lowered in tests. The defaults are the service's ("Bulk API and Bulk
+/// API 2.0 Limits and Allocations") unless something else is said.
+///
+/// ```
+/// # use sfbulk_org::{Config, Limits};
+/// let config = Config::new().limits(Limits { daily_batches: 2, ..Limits::default() });
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Records in a batch, a header not counted. 10,000: more, and the batch fails.
+    pub records: usize,
+    /// Bytes in a batch, unpacked. 10,000,000: the safe reading of "10 MB"; more, and the batch
+    /// fails.
+    pub bytes: usize,
+    /// Characters in a batch, in UTF-16 units as a Java server counts. 10,000,000; more, and the
+    /// batch fails.
+    pub characters: usize,
+    /// Characters in a record. 400,000: more, and the batch fails.
+    pub record: usize,
+    /// Characters in a value. 131,072, which is the longest text a field can hold; more, and the
+    /// batch fails.
+    pub value: usize,
+    /// Fields in a record. 5,000: more, and the batch fails.
+    pub columns: usize,
+    /// Batches added within 24 hours, by all jobs together. 15,000: the next is refused with
+    /// `ExceededQuota`.
+    pub daily_batches: u64,
+    /// Requests within 24 hours, counted by the hour while the org is in memory. 100,000, the
+    /// smallest allocation of a paid edition: the next is refused with `REQUEST_LIMIT_EXCEEDED`.
+    pub daily_requests: u64,
+    /// How long a job takes batches after it was created. 24 hours: later ones are refused with
+    /// `InvalidJobState`.
+    pub job_open: Duration,
+    /// How long jobs are kept after their youngest batch was added. 7 days: then `InvalidJob`.
+    pub retention: Duration,
+    /// Bytes after which a result file ends and the next begins. 200 MB, a fifth of the service's
+    /// gigabyte: files are made in memory.
+    pub result_bytes: usize,
+    /// Files in the result of one query that may be full by their bytes. 15: a result that does not
+    /// fit into them fails. Files that end by [`Config::result_rows`] are not counted: that setting
+    /// is for having many.
+    pub result_files: u64,
+    /// Custom objects. 3,000: one more than any edition has is refused as unknown.
+    pub custom_objects: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            records: 10_000,
+            bytes: 10_000_000,
+            characters: 10_000_000,
+            record: 400_000,
+            value: 131_072,
+            columns: 5_000,
+            daily_batches: 15_000,
+            daily_requests: 100_000,
+            job_open: Duration::from_secs(24 * 3_600),
+            retention: Duration::from_secs(7 * 24 * 3_600),
+            result_bytes: 200_000_000,
+            result_files: 15,
+            custom_objects: 3_000,
+        }
+    }
+}
+
+/// What the practice user may do; all of it, to begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permissions {
+    /// "API Enabled". Without it the user is refused: `InvalidUser`, on REST
+    /// `API_DISABLED_FOR_ORG`.
+    pub api: bool,
+    /// The org has the Bulk API. Without it every bulk request is refused with `FeatureNotEnabled`.
+    pub bulk_api: bool,
+    /// "Bulk API Hard Delete", which is off by default in a real org. Without it no hardDelete job
+    /// can be created: `FeatureNotEnabled`.
+    pub hard_delete: bool,
+}
+
+impl Default for Permissions {
+    fn default() -> Self {
+        Self { api: true, bulk_api: true, hard_delete: true }
     }
 }

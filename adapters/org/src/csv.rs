@@ -10,92 +10,42 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr3};
 
-/// At most so many records in a file, its header not counted.
-const RECORDS: usize = 10_000;
-/// At most so many characters in a file.
-const FILE: usize = 10_000_000;
-/// At most so many characters in a record.
-const RECORD: usize = 400_000;
-/// At most so many characters in a value.
-const CELL: usize = 131_072;
-/// At most so many columns.
-const COLUMNS: usize = 5_000;
+use crate::table::Table;
 
-/// A file cut into cells.
-#[derive(Debug, Default)]
-pub(crate) struct Table<'a> {
-    cells: Vec<Cow<'a, str>>,
-    /// Where in `cells` each row ends, the header first.
-    ends: Vec<usize>,
+/// Cuts a file into a table, or says what the batch's state message says.
+pub(crate) fn read<'a>(text: &'a str, mut table: Table<'a>) -> Result<Table<'a>, String> {
+    let mut rest = text;
+    let mut headed = false;
+    while !rest.is_empty() {
+        // An empty line is no row.
+        if let Some(next) = line_end(rest) {
+            rest = next;
+            continue;
+        }
+        rest = row(rest, &mut table, headed)
+            .map_err(|problem| format!("Failed to parse CSV. {problem}"))?;
+        headed = true;
+    }
+    Ok(table)
 }
 
-impl<'a> Table<'a> {
-    /// Cuts a file, or says what the batch's state message says.
-    pub(crate) fn parse(text: &'a str) -> Result<Self, String> {
-        if characters(text) > FILE {
-            return Err(format!("Failed to read request. Exceeded max size limit of {FILE}"));
+/// Takes one row off the front.
+fn row<'a>(text: &'a str, table: &mut Table<'a>, headed: bool) -> Result<&'a str, String> {
+    let mut rest = text;
+    let rest = loop {
+        let (cell, after) = cell(rest)?;
+        table.push(cell)?;
+        match after.strip_prefix(',') {
+            Some(next) => rest = next,
+            None => break line_end(after).unwrap_or(after),
         }
-        let mut table = Self::default();
-        let mut rest = text;
-        while !rest.is_empty() {
-            rest = table.row(rest).map_err(|problem| format!("Failed to parse CSV. {problem}"))?;
-        }
-        Ok(table)
+    };
+    if headed {
+        table.end_row(&text[..text.len() - rest.len()])?;
+    } else {
+        table.end_header();
     }
-
-    pub(crate) fn header(&self) -> &[Cow<'a, str>] {
-        self.slice(0)
-    }
-
-    /// The rows below the header.
-    pub(crate) fn rows(&self) -> impl ExactSizeIterator<Item = &[Cow<'a, str>]> {
-        (1..self.ends.len().max(1)).map(|i| self.slice(i))
-    }
-
-    fn slice(&self, row: usize) -> &[Cow<'a, str>] {
-        let from = row.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.ends.get(row).map_or(&[], |to| &self.cells[from..*to])
-    }
-
-    /// Takes one row off the front; an empty line is none.
-    fn row(&mut self, text: &'a str) -> Result<&'a str, String> {
-        if let Some(rest) = line_end(text) {
-            return Ok(rest);
-        }
-        let from = self.cells.len();
-        let mut rest = text;
-        let rest = loop {
-            let (cell, after) = cell(rest)?;
-            if cell.len() > CELL && characters(&cell) > CELL {
-                return Err(format!("Exceeded max length for one value : {CELL}"));
-            }
-            self.cells.push(cell);
-            if self.cells.len() - from > COLUMNS {
-                return Err(format!("Exceeded max number of columns per record : {COLUMNS}"));
-            }
-            match after.strip_prefix(',') {
-                Some(next) => rest = next,
-                None => break line_end(after).unwrap_or(after),
-            }
-        };
-        self.ends.push(self.cells.len());
-        let row = &text[..text.len() - rest.len()];
-        if row.len() > RECORD && characters(row) > RECORD {
-            return Err(format!("Exceeded max length for one record : {RECORD}"));
-        }
-        if self.ends.len() > RECORDS + 1 {
-            let (count, most) = (RECORDS + 1, RECORDS + 1);
-            return Err(format!(
-                "Exceeded number of records : {count}. Number of records should be less than or equal to {most}"
-            ));
-        }
-        Ok(rest)
-    }
-}
-
-/// The service counts characters as Java does, in UTF-16 units.
-fn characters(text: &str) -> usize {
-    if text.is_ascii() { text.len() } else { text.chars().map(char::len_utf16).sum() }
+    Ok(rest)
 }
 
 /// What follows a line end, if the text begins with one (its own end counts).
@@ -155,13 +105,16 @@ pub(crate) fn quote(out: &mut Vec<u8>, text: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Limits;
+    use crate::format::Format;
+    use crate::table;
+
+    fn parse<'a>(text: &'a str, limits: &'a Limits) -> Result<Table<'a>, String> {
+        Table::read(Format::Csv, text, limits)
+    }
 
     fn cut(text: &str) -> Vec<Vec<String>> {
-        let table = Table::parse(text).unwrap();
-        std::iter::once(table.header())
-            .chain(table.rows())
-            .map(|row| row.iter().map(ToString::to_string).collect())
-            .collect()
+        table::cut(Format::Csv, text).unwrap()
     }
 
     #[test]
@@ -188,7 +141,8 @@ mod tests {
             ("A\n\"x\" ,1\n", "more text after end quote"),
             ("A\n\"x\"\ry\n", "more text after end quote"),
         ] {
-            let message = Table::parse(text).unwrap_err();
+            let limits = Limits::default();
+            let message = parse(text, &limits).unwrap_err();
             assert!(message.starts_with("Failed to parse CSV. "), "{message}");
             assert!(message.contains(problem), "{text:?}: {message}");
         }
@@ -196,21 +150,20 @@ mod tests {
 
     #[test]
     fn the_limits_are_the_services() {
+        let limits = Limits::default();
+        let told = |text: &str| parse(text, &limits).map(|table| table.len());
         let rows = |n: usize| format!("A\n{}", "x\n".repeat(n));
-        assert_eq!(Table::parse(&rows(RECORDS)).unwrap().rows().len(), RECORDS);
-        assert!(
-            Table::parse(&rows(RECORDS + 1)).unwrap_err().contains("number of records : 10001")
-        );
-        assert!(Table::parse(&format!("A\n{}", "x".repeat(CELL))).is_ok());
-        assert!(Table::parse(&format!("A\n{}", "x".repeat(CELL + 1))).is_err());
-        assert!(Table::parse(&format!("A\n{}", "😀".repeat(CELL / 2))).is_ok(), "two units each");
-        assert!(Table::parse(&",".repeat(COLUMNS - 1)).is_ok());
-        assert!(Table::parse(&",".repeat(COLUMNS)).unwrap_err().contains("columns"));
-        let wide = vec!["x".repeat(CELL); 4].join(",");
-        assert!(Table::parse(&wide).unwrap_err().contains("one record"));
-        let long = "x".repeat(FILE + 1);
-        let told = "Failed to read request. Exceeded max size limit of 10000000";
-        assert_eq!(Table::parse(&long).unwrap_err(), told);
+        assert_eq!(told(&rows(10_000)), Ok(10_000));
+        assert!(told(&rows(10_001)).unwrap_err().contains("number of records : 10001"));
+        assert!(told(&format!("A\n{}", "x".repeat(131_072))).is_ok());
+        assert!(told(&format!("A\n{}", "x".repeat(131_073))).is_err());
+        assert!(told(&format!("A\n{}", "😀".repeat(65_536))).is_ok(), "two units each");
+        assert!(told(&",".repeat(4_999)).is_ok());
+        assert!(told(&",".repeat(5_000)).unwrap_err().contains("columns"));
+        let wide = format!("A\n{}", vec!["x".repeat(131_072); 4].join(","));
+        assert!(told(&wide).unwrap_err().contains("one record"));
+        let message = "Failed to read request. Exceeded max size limit of 10000000";
+        assert_eq!(told(&"x".repeat(10_000_001)).unwrap_err(), message);
     }
 
     #[test]

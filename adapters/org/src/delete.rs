@@ -36,7 +36,7 @@ pub(crate) fn prepare(db: &Connection, schema: &Schema, object: &Object) -> rusq
 }
 
 /// The fields that may refer to an object's records, each with its object.
-fn dependents<'o>(schema: &'o Schema, object: &Object) -> Vec<(&'o Object, &'o Field)> {
+pub(crate) fn dependents<'o>(schema: &'o Schema, object: &Object) -> Vec<(&'o Object, &'o Field)> {
     let fields = schema.objects().iter().flat_map(|child| {
         child.fields.iter().filter(|field| field.is_stored()).map(move |field| (child, field))
     });

@@ -13,11 +13,11 @@ use quick_xml::escape::partial_escape;
 use quick_xml::events::{BytesRef, Event};
 use serde_json::{Map, Value};
 
-use crate::answer::Fault;
+use crate::answer::Refusal;
 use crate::calendar;
 
-const NAMESPACE: &str = "http://www.force.com/2009/06/asyncapi/dataload";
-const PROLOG: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
+pub(crate) const NAMESPACE: &str = "http://www.force.com/2009/06/asyncapi/dataload";
+pub(crate) const PROLOG: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
 
 /// The syntax of a control document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Fact {
 }
 
 /// Text as XML can hold it: most control characters have no place there, not even escaped.
-fn xml_text(text: &str) -> String {
+pub(crate) fn xml_text(text: &str) -> String {
     let allowed = |c: char| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
     let text: String = text.chars().map(|c| if allowed(c) { c } else { '\u{fffd}' }).collect();
     partial_escape(text.as_str()).into_owned()
@@ -161,15 +161,15 @@ fn json_object(facts: &Facts) -> Value {
 pub(crate) type Said = Vec<(String, String)>;
 
 /// Reads a `jobInfo` document.
-pub(crate) fn read(wire: Wire, body: &[u8]) -> Result<Said, Fault> {
+pub(crate) fn read(wire: Wire, body: &[u8]) -> Result<Said, Refusal> {
     match wire {
         Wire::Xml => read_xml(body),
         Wire::Json => read_json(body),
     }
 }
 
-fn read_json(body: &[u8]) -> Result<Said, Fault> {
-    let bad = || Fault::bad("InvalidJob", "Unable to parse Job");
+fn read_json(body: &[u8]) -> Result<Said, Refusal> {
+    let bad = || Refusal::bad("InvalidJob", "Unable to parse Job");
     let object: Map<String, Value> = serde_json::from_slice(body).map_err(|_| bad())?;
     let mut said = Said::new();
     for (name, value) in object {
@@ -186,8 +186,8 @@ fn read_json(body: &[u8]) -> Result<Said, Fault> {
 
 /// Reads `<jobInfo><name>text</name>…</jobInfo>`, names without regard to their prefix. A document
 /// type is refused as it comes: nothing here ever expands or fetches an entity.
-fn read_xml(body: &[u8]) -> Result<Said, Fault> {
-    let bad = |why: &str| Fault::bad("InvalidXml", format!("Unable to parse the request: {why}"));
+fn read_xml(body: &[u8]) -> Result<Said, Refusal> {
+    let bad = |why: &str| Refusal::bad("InvalidXml", format!("Unable to parse the request: {why}"));
     let text = std::str::from_utf8(body).map_err(|_| bad("not UTF-8"))?;
     let mut reader = Reader::from_str(text.trim_start_matches('\u{feff}').trim_start());
     let (mut said, mut path, mut value) = (Said::new(), Vec::<String>::new(), String::new());
@@ -231,11 +231,11 @@ fn read_xml(body: &[u8]) -> Result<Said, Fault> {
     }
 }
 
-fn name_of(tag: &quick_xml::events::BytesStart<'_>) -> String {
+pub(crate) fn name_of(tag: &quick_xml::events::BytesStart<'_>) -> String {
     tag.local_name().as_ref().to_owned()
 }
 
-fn resolve(name: &BytesRef<'_>) -> Option<char> {
+pub(crate) fn resolve(name: &BytesRef<'_>) -> Option<char> {
     if name.is_char_ref() {
         return name.resolve_char_ref().ok().flatten();
     }

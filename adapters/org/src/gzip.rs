@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 
-use crate::answer::Fault;
+use crate::answer::Refusal;
 
 /// Does the client take gzip?
 pub(crate) fn wanted(headers: &HeaderMap) -> bool {
@@ -33,7 +33,7 @@ pub(crate) fn pack(mut response: Response<Bytes>) -> Response<Bytes> {
 }
 
 /// Unpacks a request and holds it to the limit, before and after.
-pub(crate) fn unpack(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Bytes, Fault> {
+pub(crate) fn unpack(headers: &HeaderMap, body: Bytes, most: usize) -> Result<Bytes, Refusal> {
     if body.len() > most {
         return Err(too_large(most));
     }
@@ -43,7 +43,7 @@ pub(crate) fn unpack(headers: &HeaderMap, body: Bytes, most: usize) -> Result<By
         return Ok(body);
     }
     if !encoding.eq_ignore_ascii_case(b"gzip") {
-        return Err(Fault::bad(
+        return Err(Refusal::bad(
             "ClientInputError",
             "Unsupported content encoding; gzip is the only one",
         ));
@@ -53,7 +53,7 @@ pub(crate) fn unpack(headers: &HeaderMap, body: Bytes, most: usize) -> Result<By
     MultiGzDecoder::new(&body[..])
         .take(limit)
         .read_to_end(&mut plain)
-        .map_err(|_| Fault::bad("ClientInputError", "The gzip body is damaged"))?;
+        .map_err(|_| Refusal::bad("ClientInputError", "The gzip body is damaged"))?;
     if plain.len() > most {
         return Err(too_large(most));
     }
@@ -61,7 +61,7 @@ pub(crate) fn unpack(headers: &HeaderMap, body: Bytes, most: usize) -> Result<By
 }
 
 /// The answer to a body beyond the limit.
-pub(crate) fn too_large(most: usize) -> Fault {
+pub(crate) fn too_large(most: usize) -> Refusal {
     let message = format!("The request is larger than the practice org takes, {most} bytes");
-    Fault::bad("ClientInputError", message).with_status(StatusCode::PAYLOAD_TOO_LARGE)
+    Refusal::bad("ClientInputError", message).with_status(StatusCode::PAYLOAD_TOO_LARGE)
 }

@@ -4,20 +4,28 @@
 //! `columns`), the batch fails and nothing has happened. Then each record succeeds or fails by
 //! itself, top down (see `loader`), and gets one line of the result. All of it is one transaction.
 
-use crate::csv::{self, Table};
 use crate::jobs::{Batch, Job, Operation};
 use crate::loader::{Loader, Stop};
 use crate::org::Org;
+use crate::outcomes::Outcomes;
 use crate::schema::Object;
+use crate::table::Table;
+use crate::trouble::Fate;
 use crate::value::RowError;
 use crate::work::{Failure, finish};
 use crate::{columns, delete, ids, store};
 
-pub(crate) fn run(org: &mut Org, job: &Job, batch: &Batch) -> Result<(), Failure> {
+pub(crate) fn run(
+    org: &mut Org,
+    job: &Job,
+    batch: &Batch,
+    fate: Option<&Fate>,
+) -> Result<(), Failure> {
     let body = store::request(&org.db, batch.n)?;
     let text = String::from_utf8_lossy(&body);
-    let table = Table::parse(&text).map_err(Failure::batch)?;
-    if table.rows().len() == 0 {
+    let limits = org.config.limits;
+    let table = Table::read(job.content, &text, &limits).map_err(Failure::batch)?;
+    if table.len() == 0 {
         return Err(Failure::batch("Records not found"));
     }
     check_operation(columns::object(org, job)?, job.operation)?;
@@ -28,37 +36,36 @@ pub(crate) fn run(org: &mut Org, job: &Job, batch: &Batch) -> Result<(), Failure
         delete::prepare(&change, &org.schema, object)?;
     }
     let mut loader = Loader::new(&change, &org.schema, object, job, &columns, batch.ends)?;
-    let mut result = b"\"Id\",\"Success\",\"Created\",\"Error\"\n".to_vec();
+    let mut result = Outcomes::new(job.content);
     let (mut processed, mut failed) = (0, 0);
-    for row in table.rows() {
+    let mut spare = Vec::new();
+    let half = fate == Some(&Fate::HalfFails);
+    let end = if half { table.len() / 2 } else { table.len() };
+    for at in 0..end {
         processed += 1;
-        match loader.row(row) {
-            Ok((n, created)) => write_success(&mut result, &ids::long(&object.prefix, n), created),
+        let locked = fate == Some(&Fate::Locks) && at % 2 == 0;
+        let row = if locked { Err(lock()) } else { loader.row(table.row(at, &mut spare)) };
+        match row {
+            Ok((n, created)) => result.success(&ids::long(&object.prefix, n), created),
             Err(Stop::Refused(error)) => {
                 failed += 1;
-                write_error(&mut result, &error);
+                result.failure(&error);
             }
             Err(Stop::Broken(error)) => return Err(error.into()),
         }
     }
     store::set_next_number(&change, object, loader.next_number())?;
     drop(loader);
-    store::add_file(&change, batch.n, &result)?;
-    finish(&change, batch, processed, failed)?;
+    store::add_file(&change, batch.n, &result.end())?;
+    let problem = half.then_some("InternalServerError : A fault of the practice org");
+    finish(&change, batch, (processed, failed), problem)?;
     Ok(change.commit()?)
 }
 
-fn write_success(out: &mut Vec<u8>, id: &str, created: bool) {
-    csv::quote(out, id.as_bytes());
-    let rest: &[u8] =
-        if created { b",\"true\",\"true\",\"\"\n" } else { b",\"true\",\"false\",\"\"\n" };
-    out.extend_from_slice(rest);
-}
-
-fn write_error(out: &mut Vec<u8>, error: &RowError) {
-    out.extend_from_slice(b"\"\",\"false\",\"false\",");
-    csv::quote(out, error.to_string().as_bytes());
-    out.push(b'\n');
+/// Another transaction has the record, by a fault.
+fn lock() -> Stop {
+    let message = "unable to obtain exclusive access to this record";
+    RowError::new("UNABLE_TO_LOCK_ROW", message).into()
 }
 
 /// Some objects do not take every operation.
@@ -70,8 +77,7 @@ fn check_operation(object: &Object, operation: Operation) -> Result<(), Failure>
         Operation::Delete | Operation::HardDelete => &["delete"],
         Operation::Query | Operation::QueryAll => &[],
     };
-    let forbidden = object.forbidden.iter().find(|known| needed.contains(&known.as_str()));
-    forbidden.map_or(Ok(()), |what| {
+    needed.iter().find(|what| !object.takes(what)).map_or(Ok(()), |what| {
         let name = &object.name;
         Err(Failure::batch(format!(
             "INVALID_TYPE_FOR_OPERATION: entity type {name} does not support {what}"

@@ -8,6 +8,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::documents::{Fact, Facts, Wire};
+use crate::format::Format;
 use crate::ids;
 use crate::schema;
 
@@ -74,7 +75,7 @@ pub(crate) struct Job {
     pub(crate) object: String,
     pub(crate) external: Option<String>,
     pub(crate) serial: bool,
-    pub(crate) content: String,
+    pub(crate) content: Format,
     pub(crate) version: String,
     pub(crate) rule: Option<String>,
     pub(crate) state: String,
@@ -87,21 +88,21 @@ impl Job {
         ids::long(ids::JOB, self.n)
     }
 
-    /// The syntax of answers about this job: that of its records, and XML where those are CSV.
+    /// The syntax of answers about this job.
     pub(crate) fn wire(&self) -> Wire {
-        if self.content.ends_with("JSON") { Wire::Json } else { Wire::Xml }
+        self.content.wire()
     }
 
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             n: row.get("n")?,
-            // Only names of `Operation` are ever written.
+            // Only names of `Operation` and `Format` are ever written.
             operation: Operation::read(&row.get::<_, String>("operation")?)
                 .unwrap_or(Operation::Query),
             object: row.get("object")?,
             external: row.get("external")?,
             serial: row.get("serial")?,
-            content: row.get("content")?,
+            content: Format::read(&row.get::<_, String>("content")?).unwrap_or(Format::Csv),
             version: row.get("version")?,
             rule: row.get("rule")?,
             state: row.get("state")?,
@@ -121,7 +122,7 @@ impl Job {
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
-            self.operation.name(), self.object, self.external, self.serial, self.content,
+            self.operation.name(), self.object, self.external, self.serial, self.content.name(),
             self.version, self.rule, self.state, self.created, self.modified,
         ])?;
         self.n = db.last_insert_rowid();
@@ -164,7 +165,7 @@ impl Job {
             ("state", Fact::text(&self.state)),
             ("externalIdFieldName", Fact::maybe(self.external.clone())),
             ("concurrencyMode", Fact::text(if self.serial { "Serial" } else { "Parallel" })),
-            ("contentType", Fact::text(&self.content)),
+            ("contentType", Fact::text(self.content.name())),
             ("numberBatchesQueued", number(count(Phase::Queued))),
             ("numberBatchesInProgress", number(count(Phase::InProgress))),
             ("numberBatchesCompleted", number(count(Phase::Completed))),
@@ -258,6 +259,12 @@ impl Batch {
         all.query_map([job], Self::read)?.collect()
     }
 
+    /// When the youngest batch of a job was added.
+    pub(crate) fn youngest(db: &Connection, job: i64) -> rusqlite::Result<Option<i64>> {
+        let mut youngest = db.prepare_cached("SELECT max(created) FROM _batch WHERE job = ?")?;
+        youngest.query_row([job], |row| row.get(0))
+    }
+
     /// The pending batch that was done first, if its end has come.
     pub(crate) fn due(db: &Connection, now: i64) -> rusqlite::Result<Option<Self>> {
         db.prepare_cached(
@@ -327,8 +334,7 @@ impl Batch {
     pub(crate) fn complete(
         &self,
         db: &Connection,
-        processed: i64,
-        failed: i64,
+        (processed, failed): (i64, i64),
     ) -> rusqlite::Result<()> {
         db.prepare_cached(
             "UPDATE _batch SET state = 'Completed', processed = ?, failed = ? WHERE n = ?",
@@ -337,11 +343,19 @@ impl Batch {
         .map(drop)
     }
 
-    pub(crate) fn fail(&self, db: &Connection, message: &str) -> rusqlite::Result<()> {
+    /// Ends a batch badly, after so many of its records were processed.
+    pub(crate) fn fail(
+        &self,
+        db: &Connection,
+        message: &str,
+        (processed, failed): (i64, i64),
+    ) -> rusqlite::Result<()> {
         let message: String = message.chars().take(MESSAGE).collect();
-        db.prepare_cached("UPDATE _batch SET state = 'Failed', message = ? WHERE n = ?")?
-            .execute(params![message, self.n])
-            .map(drop)
+        db.prepare_cached(
+            "UPDATE _batch SET state = 'Failed', message = ?, processed = ?, failed = ? WHERE n = ?",
+        )?
+        .execute(params![message, processed, failed, self.n])
+        .map(drop)
     }
 
     /// Milliseconds of work up to now.

@@ -30,10 +30,11 @@
 //!
 //! # What it has
 //!
-//! Jobs of content type CSV, created by XML or JSON documents, for insert, update, upsert, delete,
-//! hardDelete, query and queryAll; all resources of jobs, batches and results; the control documents
-//! in the layout of the service. Everything is kept in the database: records, jobs, batches, what was
-//! sent and what came of it, without an end to its retention.
+//! **Jobs** of content type CSV, XML and JSON, created by XML or JSON documents, for insert, update,
+//! upsert, delete, hardDelete, query and queryAll; all resources of jobs, batches and results; the
+//! control documents in the layout of the service. Everything is kept in the database: records, jobs,
+//! batches, what was sent and what came of it; jobs older than [`Limits::retention`] stay there, but
+//! are not told of.
 //!
 //! **Objects** (`src/schema.txt`): Account, Contact, Lead, Opportunity, Case, Task, Event, Note,
 //! Attachment, Folder, Document, ContentDocument, ContentVersion, Campaign, CampaignMember, Product2,
@@ -45,13 +46,13 @@
 //! standard price book, a folder and a queue.
 //!
 //! **Parents.** In queries a path leads to the fields of a parent, over five relationships at most:
-//! `Account.Owner.Name`; behind a polymorphic one, like `Who`, to what its objects share. In a file a
-//! column names a parent by a key, `Owner.Username` or, if the parent may be of several objects,
-//! `Contact:Who.Email`. Leads, cases, tasks, orders and custom objects may belong to a queue as well
-//! as to a user, so theirs reads `User:Owner.Username`. A custom field `Plant__c` is a text that may
-//! hold an id: `Plant__r` is the record of the object `Plant__c`, or else of the standard object
-//! `Plant`, with that id. Where there is no such object, a file or a query with that relationship
-//! fails.
+//! `Account.Owner.Name`; behind a polymorphic one, like `Who`, to what its objects share. Results in
+//! JSON and XML have the parents as records within records. In a batch a parent may be named by a key
+//! of it: by a column such as `Account.Erp_Key__c` in CSV, by a record within the record in JSON and
+//! XML. If it may be of several objects its type is told as well, as in `Contact:Who.Email`. A custom
+//! field `Plant__c` is a text that may hold an id: `Plant__r` is the record of the object `Plant__c`,
+//! or else of the standard object `Plant`, with that id. Where there is no such object, a batch or a
+//! query with that relationship fails.
 //!
 //! **SOQL** over one object and its parents: a list of fields; `WHERE` with comparisons, `LIKE`,
 //! `IN`, `INCLUDES` and `EXCLUDES` (on custom fields), `AND`, `OR`, `NOT`, dates, moments and date
@@ -76,9 +77,38 @@
 //! a line item for its price book entry, a document for its folder. A hardDelete leaves nothing of
 //! all this, in the recycle bin neither.
 //!
+//! **REST**, as far as bulk clients ask for it on the way: the versions, the resources,
+//! describeGlobal and describe, `limits`, `userinfo`, and `query` and `queryAll` in pages of 2,000
+//! rows, with the SOQL above.
+//!
 //! What the service has and the practice org has not is refused where the service would refuse
-//! something: a job with another content type when it is created, a query with more than that when
-//! its batch is processed. Nothing is quietly done in part.
+//! something: a job with a ZIP content type when it is created, a query with more than that when it
+//! is run. Nothing is quietly done in part.
+//!
+//! # What can be forbidden, and what can go wrong
+//!
+//! [`Limits`] lowers each limit of the service for a test, [`Permissions`] takes rights away.
+//! A [`Fault`] is armed by name and counts requests, so it strikes the same request every time:
+//!
+//! ```
+//! # use bytes::Bytes;
+//! # use http::Request;
+//! # use sfbulk::Time;
+//! use sfbulk_org::{Fault, NoAnswer, Org};
+//!
+//! let mut org = Org::in_memory()?;
+//! org.fault(Fault::LoseCreate);
+//! # let create = Request::post("/services/async/66.0/job")
+//! #     .header("X-SFDC-Session", org.session())
+//! #     .header("Content-Type", "application/json")
+//! #     .body(Bytes::from(r#"{"operation":"insert","object":"Account","contentType":"CSV"}"#))?;
+//! assert_eq!(org.deliver(Time::ZERO, create).unwrap_err(), NoAnswer::Lost); // the job is there
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Org::deliver`] answers as a wire would, and [`serve`] plays the same on its sockets;
+//! [`Org::handle`] knows no faults. Whatever a client sends is bounded: bodies packed and unpacked,
+//! heads, depth and breadth of documents, connections, and the time for each of them.
 //!
 //! # How time passes
 //!
@@ -94,6 +124,8 @@
 //!
 //! # What is decided where the documents are silent
 //!
+//! * In every format `#N/A` stands for null, as it must in CSV. An empty value says nothing.
+//! * JSON's `attributes` of a record are passed over; a name that a record has twice is an error.
 //! * A row with more or fewer values than the header has columns fails by itself.
 //! * Line breaks inside values come back as they were sent; the service may turn CRLF into LF.
 //! * Text compares without regard to case in SOQL and as a key, for ASCII letters.
@@ -105,16 +137,20 @@
 //!   nor a contact, an event no date, a price no standard price before it.
 //! * The days of date literals are those of UTC, weeks begin on Sunday, and the fiscal year is the
 //!   calendar year.
+//! * CSV results are `text/csv` without a charset, which some clients compare as a whole.
 //! * A binary field cannot be selected; the words for it are made after those for addresses.
 //! * Several rows of a batch may mean the same record; the last one stays.
 //!
 //! # Reading the source
 //!
-//! `org` receives a request and finds its `route`; `jobs` holds jobs and batches and what time makes
-//! of them; `work` does what is due, by `ingest` (with `columns` for its header, a `loader` for its
-//! rows and `delete` for what goes with them) or `query`; `store` is the database; `schema`,
-//! `value`, `csv`, `calendar` and `ids` are what records are made of; `soql` turns queries into SQL;
-//! `documents`, `answer` and `gzip` make the answers; `serve` is the listener.
+//! `org` receives a request, finds its `route` and what is `wanted`; `rest` answers what is not bulk,
+//! with `describe`; `jobs` holds jobs and batches and what time makes of them; `work` does what is
+//! due, by `ingest` (with `columns` for the names of fields, a `loader` for the records and `delete`
+//! for what goes with them) or `query`; `store` is the database. Records come in as a `table`, from
+//! `csv`, `records_json` or `records_xml`, and go out as `outcomes` or `rows`, in a `format`;
+//! `schema`, `value`, `calendar` and `ids` are what they are made of; `soql` turns queries into SQL.
+//! `documents`, `answer` and `gzip` make the answers; `fault` names what can go wrong and `trouble`
+//! plays it; `serve` is the listener.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -124,24 +160,39 @@ mod columns;
 mod config;
 mod csv;
 mod delete;
+mod describe;
 mod documents;
 mod error;
+mod fault;
+mod format;
 mod gzip;
 mod ids;
 mod ingest;
 mod jobs;
 mod loader;
+mod offline;
 mod org;
+mod outcomes;
 mod query;
+mod records_json;
+mod records_xml;
+mod rest;
 mod route;
+mod rows;
 mod schema;
 mod serve;
 mod soql;
 mod store;
+mod table;
+mod trouble;
+mod usage;
 mod value;
+mod wanted;
 mod work;
 
-pub use config::Config;
+pub use config::{Config, Limits, Permissions};
 pub use error::OrgError;
+pub use fault::{Call, Fault, UnknownFault};
 pub use org::Org;
 pub use serve::{Server, serve};
+pub use trouble::NoAnswer;

@@ -18,9 +18,8 @@ use crate::ids;
 use crate::jobs::{Job, Operation};
 use crate::schema::{Field, Kind, Object, Schema};
 use crate::store;
+use crate::table::NULL;
 use crate::value::{self, RowError, Value};
-
-const NULL: &str = "#N/A";
 
 /// Why a record did not get in.
 #[derive(Debug)]

@@ -1,27 +1,43 @@
 //! The org: a database, a clock that the caller drives, and `handle`.
 
+use std::collections::VecDeque;
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION};
+use http::header::{HeaderMap, HeaderValue, LOCATION};
 use http::{Request, Response, StatusCode};
 use rusqlite::Connection;
 use sfbulk::Time;
 
-use crate::answer::{self, Fault};
+use crate::answer::{self, Refusal};
 use crate::config::Config;
-use crate::documents::{self, Said, Wire};
+use crate::documents::{self, Wire};
 use crate::error::OrgError;
 use crate::gzip;
 use crate::ids;
 use crate::jobs::{Batch, Job, Operation, Phase};
 use crate::route::{self, Route};
 use crate::schema::{self, Schema};
-use crate::{store, work};
+use crate::trouble::Troubles;
+use crate::usage::Usage;
+use crate::wanted::{
+    Wanted, brief, check_batch_type, document_wire, media_type, read_document, wanted_state,
+};
+use crate::{rest, store, work};
 
-const DAY: i64 = 86_400_000;
-/// Job documents are a few hundred bytes; whatever is larger is none.
-const DOCUMENT: usize = 64 * 1024;
+pub(crate) const DAY: i64 = 86_400_000;
+/// Objects that every org has and the Bulk API does not take (some of them).
+const NOT_BULK: [&str; 8] = [
+    "AcceptedEventRelation",
+    "CaseStatus",
+    "ContractStatus",
+    "DeclinedEventRelation",
+    "PartnerRole",
+    "RecentlyViewed",
+    "TaskPriority",
+    "TaskStatus",
+];
 
 /// A practice org. See the crate's first page.
 #[derive(Debug)]
@@ -29,20 +45,24 @@ pub struct Org {
     pub(crate) db: Connection,
     pub(crate) schema: Schema,
     pub(crate) config: Config,
-    clock: Clock,
+    pub(crate) clock: Clock,
+    pub(crate) troubles: Troubles,
     session: String,
     sessions: u64,
+    pub(crate) usage: Usage,
+    /// REST queries that can be gone on with.
+    pub(crate) cursors: VecDeque<rest::Cursor>,
 }
 
 /// The org's time in milliseconds since 1970: the caller's, set off, and never going back.
 #[derive(Debug)]
-struct Clock {
+pub(crate) struct Clock {
     origin: i64,
     last: i64,
 }
 
 impl Clock {
-    fn at(&mut self, now: Time) -> i64 {
+    pub(crate) fn at(&mut self, now: Time) -> i64 {
         let elapsed = i64::try_from(now.elapsed().as_millis()).unwrap_or(i64::MAX);
         self.last = self.last.max(self.origin.saturating_add(elapsed).min(MOST));
         self.last
@@ -77,11 +97,21 @@ impl Org {
     fn start(db: Connection, config: Config) -> Result<Self, OrgError> {
         config.check()?;
         let schema = store::prepare(&db)?;
-        let epoch = i64::try_from(config.epoch.as_millis()).unwrap_or(MOST).min(MOST);
+        let epoch = millis(config.epoch);
         let origin = store::clock(&db)?.unwrap_or(epoch);
         let session = config.session.clone();
         let clock = Clock { origin, last: origin };
-        Ok(Self { db, schema, config, clock, session, sessions: 1 })
+        Ok(Self {
+            db,
+            schema,
+            config,
+            clock,
+            troubles: Troubles::default(),
+            session,
+            sessions: 1,
+            usage: Usage::default(),
+            cursors: VecDeque::new(),
+        })
     }
 
     /// The session id clients must send in `X-SFDC-Session`.
@@ -101,17 +131,26 @@ impl Org {
     /// get the same answers, byte for byte, from any org that began the same; a moment before an
     /// earlier one counts as that.
     pub fn handle(&mut self, now: Time, request: Request<Bytes>) -> Response<Bytes> {
-        let now = self.clock.at(now);
+        let now = self.arrive(now);
+        let packed = gzip::wanted(request.headers());
+        let response = self.respond(now, request);
+        if packed { gzip::pack(response) } else { response }
+    }
+
+    /// The answer to a request at a moment of the org's clock, unpacked.
+    pub(crate) fn respond(&mut self, now: i64, request: Request<Bytes>) -> Response<Bytes> {
         let (head, body) = request.into_parts();
         let Some(parts) = route::parts(head.uri.path()) else {
-            let body =
-                r#"[{"message":"The requested resource does not exist","errorCode":"NOT_FOUND"}]"#;
-            return answer::typed(StatusCode::NOT_FOUND, "application/json", body.into());
+            return rest::respond(self, now, &head);
         };
-        let response = self
-            .answer(now, &head, &parts, body)
-            .unwrap_or_else(|fault| fault.response(self.wire_of_fault(&head.headers, &parts)));
-        if gzip::wanted(&head.headers) { gzip::pack(response) } else { response }
+        self.answer(now, &head, &parts, body)
+            .unwrap_or_else(|refusal| refusal.response(self.wire_of_refusal(&head.headers, &parts)))
+    }
+
+    /// Refuses a bulk request without looking at it.
+    pub(crate) fn refuse(&self, request: &Request<Bytes>, refusal: &Refusal) -> Response<Bytes> {
+        let parts = route::parts(request.uri().path()).unwrap_or_default();
+        refusal.response(self.wire_of_refusal(request.headers(), &parts))
     }
 
     fn answer(
@@ -120,9 +159,11 @@ impl Org {
         head: &http::request::Parts,
         parts: &[&str],
         body: Bytes,
-    ) -> Result<Response<Bytes>, Fault> {
+    ) -> Result<Response<Bytes>, Refusal> {
         let body = gzip::unpack(&head.headers, body, self.config.max_body)?;
         self.check_session(&head.headers)?;
+        self.check_permissions()?;
+        self.count_request(now)?;
         let (version, parts) = parts.split_first().unwrap_or((&"", &[]));
         let version = route::version(version)?;
         let route = route::route(&head.method, parts)?;
@@ -134,7 +175,7 @@ impl Org {
         if job.version != version {
             let message =
                 format!("The job was created with version {}, not {version}", job.version);
-            return Err(Fault::bad("InvalidVersion", message));
+            return Err(Refusal::bad("InvalidVersion", message));
         }
         match route {
             Route::CreateJob | Route::Job { .. } => {
@@ -144,7 +185,8 @@ impl Org {
             Route::AddBatch { .. } => self.add(now, job, &head.headers, &body),
             Route::Batches { .. } => {
                 let batches = Batch::all(&self.db, job.n)?;
-                let facts: Vec<_> = batches.iter().map(|batch| batch.facts(now)).collect();
+                let mut facts = batches.iter().map(|batch| batch.facts(now)).collect();
+                self.troubles.distort(&mut facts);
                 Ok(answer::control(
                     StatusCode::OK,
                     job.wire(),
@@ -157,7 +199,11 @@ impl Org {
             }
             Route::Request { batch, .. } => {
                 let batch = self.batch(&job, batch)?;
-                Ok(answer::csv(store::request(&self.db, batch.n)?.into()))
+                Ok(answer::typed(
+                    StatusCode::OK,
+                    job.content.media_type(),
+                    store::request(&self.db, batch.n)?.into(),
+                ))
             }
             Route::Result { batch, .. } => self.result(now, &job, batch),
             Route::File { batch, file, .. } => self.file(now, &job, batch, file),
@@ -165,7 +211,7 @@ impl Org {
     }
 
     /// Which syntax a refusal has: the job's where the path names one, else the request's.
-    fn wire_of_fault(&self, headers: &HeaderMap, parts: &[&str]) -> Wire {
+    fn wire_of_refusal(&self, headers: &HeaderMap, parts: &[&str]) -> Wire {
         let job = parts.get(2).and_then(|id| self.job(id).ok());
         match job {
             Some(job) => job.wire(),
@@ -174,24 +220,55 @@ impl Org {
         }
     }
 
-    fn check_session(&self, headers: &HeaderMap) -> Result<(), Fault> {
+    fn check_session(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         match headers.get("x-sfdc-session") {
             Some(sent) if sent.as_bytes() == self.session.as_bytes() => Ok(()),
-            Some(_) => Err(Fault::bad("InvalidSessionId", "Invalid session id")),
-            None => Err(Fault::bad("InvalidSessionId", "Unable to find session id")),
+            Some(_) => Err(Refusal::bad("InvalidSessionId", "Invalid session id")),
+            None => Err(Refusal::bad("InvalidSessionId", "Unable to find session id")),
         }
     }
 
-    fn job(&self, id: &str) -> Result<Job, Fault> {
-        let found =
-            ids::number(ids::JOB, id).map(|n| Job::find(&self.db, n)).transpose()?.flatten();
-        found.ok_or_else(|| Fault::bad("InvalidJob", format!("Invalid job id: {}", brief(id))))
+    fn check_permissions(&self) -> Result<(), Refusal> {
+        let may = &self.config.permissions;
+        if !may.api {
+            return Err(Refusal::bad("InvalidUser", "The user is not allowed to use the API"));
+        }
+        if !may.bulk_api {
+            let message = "Async API is not enabled for this organization";
+            return Err(Refusal::bad("FeatureNotEnabled", message));
+        }
+        Ok(())
     }
 
-    fn batch(&self, job: &Job, id: &str) -> Result<Batch, Fault> {
+    /// Counts a request against the day's allocation, or refuses it.
+    pub(crate) fn count_request(&mut self, now: i64) -> Result<(), Refusal> {
+        if self.usage.of_a_day(now) >= self.config.limits.daily_requests {
+            let refusal = Refusal::bad("REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.");
+            return Err(refusal.with_status(StatusCode::FORBIDDEN));
+        }
+        self.usage.count(now);
+        Ok(())
+    }
+
+    pub(crate) fn job(&self, id: &str) -> Result<Job, Refusal> {
+        let number = ids::number(ids::JOB, id);
+        let found = number.map(|n| Job::find(&self.db, n)).transpose()?.flatten();
+        let found = found.map(|job| self.is_kept(&job).map(|kept| kept.then_some(job)));
+        let found = found.transpose()?.flatten();
+        found.ok_or_else(|| Refusal::bad("InvalidJob", format!("Invalid job id: {}", brief(id))))
+    }
+
+    /// A job is known for a while after its youngest batch, or its creation, and never again.
+    fn is_kept(&self, job: &Job) -> rusqlite::Result<bool> {
+        let oldest = self.clock.last.saturating_sub(millis(self.config.limits.retention));
+        Ok(job.created >= oldest || Batch::youngest(&self.db, job.n)? >= Some(oldest))
+    }
+
+    fn batch(&self, job: &Job, id: &str) -> Result<Batch, Refusal> {
         let number = ids::number(ids::BATCH, id);
         let found = number.map(|n| Batch::find(&self.db, job.n, n)).transpose()?.flatten();
-        found.ok_or_else(|| Fault::bad("InvalidBatch", format!("Invalid batch id: {}", brief(id))))
+        found
+            .ok_or_else(|| Refusal::bad("InvalidBatch", format!("Invalid batch id: {}", brief(id))))
     }
 
     fn job_info(
@@ -200,7 +277,7 @@ impl Org {
         job: &Job,
         wire: Wire,
         status: StatusCode,
-    ) -> Result<Response<Bytes>, Fault> {
+    ) -> Result<Response<Bytes>, Refusal> {
         let facts = job.facts(&self.db, now)?;
         Ok(answer::control(status, wire, documents::document(wire, "jobInfo", &facts)))
     }
@@ -211,9 +288,10 @@ impl Org {
         version: &str,
         headers: &HeaderMap,
         body: &[u8],
-    ) -> Result<Response<Bytes>, Fault> {
+    ) -> Result<Response<Bytes>, Refusal> {
         let wire = document_wire(headers)?;
         let wanted = Wanted::read(&read_document(wire, body)?)?;
+        self.check_operation(wanted.operation, version)?;
         let object = self.object(&wanted.object)?;
         let external = self.external(&wanted, &object)?;
         let job = Job {
@@ -234,14 +312,34 @@ impl Org {
         self.job_info(now, &job, wire, StatusCode::CREATED)
     }
 
+    fn check_operation(&self, operation: Operation, version: &str) -> Result<(), Refusal> {
+        match operation {
+            Operation::HardDelete if !self.config.permissions.hard_delete => Err(Refusal::bad(
+                "FeatureNotEnabled",
+                "hardDelete operation requires special user profile permission, please contact your system administrator",
+            )),
+            // Two digits and a zero: texts compare as numbers.
+            Operation::QueryAll if version < "39.0" => {
+                let message = format!("queryAll is not allowed in version {version}");
+                Err(Refusal::bad("InvalidOperation", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The object a job names, as the schema spells it; a custom one is made on first use.
-    fn object(&mut self, name: &str) -> Result<String, Fault> {
+    fn object(&mut self, name: &str) -> Result<String, Refusal> {
         if let Some(object) = self.schema.object(name) {
             return Ok(object.name.clone());
         }
+        if let Some(name) = NOT_BULK.iter().find(|known| known.eq_ignore_ascii_case(name)) {
+            let message = format!("Entity '{name}' is not supported by the Bulk API.");
+            return Err(Refusal::bad("InvalidEntity", message));
+        }
         let unknown =
-            || Fault::bad("InvalidJob", format!("Unable to find object: {}", brief(name)));
-        if !schema::is_custom_name(name) {
+            || Refusal::bad("InvalidJob", format!("Unable to find object: {}", brief(name)));
+        let customs = self.schema.objects().iter().filter(|object| object.is_custom()).count();
+        if !schema::is_custom_name(name) || customs >= self.config.limits.custom_objects {
             return Err(unknown());
         }
         store::add_object(&self.db, &mut self.schema, name)?.ok_or_else(unknown)
@@ -249,8 +347,8 @@ impl Org {
 
     /// The key of an upsert, as the schema spells it; a custom one is made, and indexed, on first
     /// use.
-    fn external(&mut self, wanted: &Wanted, object: &str) -> Result<Option<String>, Fault> {
-        let bad = |message| Err(Fault::bad("InvalidJob", message));
+    fn external(&mut self, wanted: &Wanted, object: &str) -> Result<Option<String>, Refusal> {
+        let bad = |message| Err(Refusal::bad("InvalidJob", message));
         let name = match (&wanted.external, wanted.operation) {
             (None, Operation::Upsert) => {
                 return bad(format!(
@@ -283,10 +381,10 @@ impl Org {
         mut job: Job,
         headers: &HeaderMap,
         body: &[u8],
-    ) -> Result<Response<Bytes>, Fault> {
+    ) -> Result<Response<Bytes>, Refusal> {
         let wire = document_wire(headers)?;
         let wanted = wanted_state(&job, &read_document(wire, body)?)?;
-        let refused = |message: String| Err(Fault::bad("InvalidJobState", message));
+        let refused = |message: String| Err(Refusal::bad("InvalidJobState", message));
         let was = job.state.to_ascii_lowercase();
         match (wanted.as_str(), job.state.as_str()) {
             ("Closed", "Open") | ("Aborted", "Open" | "Closed") => {}
@@ -314,27 +412,32 @@ impl Org {
         mut job: Job,
         headers: &HeaderMap,
         body: &[u8],
-    ) -> Result<Response<Bytes>, Fault> {
-        check_batch_type(headers)?;
+    ) -> Result<Response<Bytes>, Refusal> {
+        check_batch_type(job.content, headers)?;
         if job.state != "Open" {
             let message = format!("Job already {}", job.state.to_ascii_lowercase());
-            return Err(Fault::bad("InvalidJobState", message));
+            return Err(Refusal::bad("InvalidJobState", message));
         }
-        if now - job.created > DAY {
-            return Err(Fault::bad("InvalidJobState", "Job has been open for more than 24 hours"));
+        if now - job.created > millis(self.config.limits.job_open) {
+            let message = "Job has been open for too long to take another batch";
+            return Err(Refusal::bad("InvalidJobState", message));
         }
         if body.trim_ascii().is_empty() {
-            return Err(Fault::bad("ClientInputError", "Unable to find any data to create batch"));
+            return Err(Refusal::bad(
+                "ClientInputError",
+                "Unable to find any data to create batch",
+            ));
         }
-        if Batch::added_since(&self.db, now - DAY)? >= self.config.daily_batches {
-            return Err(Fault::bad("ExceededQuota", "ApiBatchItems Limit exceeded."));
+        if Batch::added_since(&self.db, now - DAY)? >= self.config.limits.daily_batches {
+            return Err(answer::quota());
         }
-        let latency = i64::try_from(self.config.latency.as_millis()).unwrap_or(MOST).min(MOST);
+        let latency = millis(self.config.latency);
         let change = self.db.unchecked_transaction()?;
         let batch = Batch::insert(&change, &job, body, now, latency)?;
         job.touch(&change, now)?;
         store::set_clock(&change, now)?;
         change.commit()?;
+        self.troubles.seal(batch.n);
         // Even without latency the answer is `Queued`: nothing is looked at before the next request.
         let mut response = batch_info(now.min(batch.ends - 1), &job, &batch, StatusCode::CREATED);
         let path = format!("/services/async/{}/job/{}/batch/{}", job.version, job.id(), batch.id());
@@ -345,7 +448,7 @@ impl Org {
     }
 
     /// The result of a batch: outcomes for records, a list of files for a query.
-    fn result(&self, now: i64, job: &Job, batch: &str) -> Result<Response<Bytes>, Fault> {
+    fn result(&self, now: i64, job: &Job, batch: &str) -> Result<Response<Bytes>, Refusal> {
         let batch = self.done(now, job, batch)?;
         let files = store::files(&self.db, batch.n)?;
         if job.operation.is_query() {
@@ -354,34 +457,44 @@ impl Org {
             return Ok(answer::control(StatusCode::OK, job.wire(), body));
         }
         match files.first() {
-            Some(file) => Ok(answer::csv(store::file(&self.db, *file)?.into())),
-            None => Err(Fault::bad("InvalidBatch", "Records not processed")),
+            Some(file) => self.stored(job, *file),
+            None => Err(Refusal::bad("InvalidBatch", "Records not processed")),
         }
     }
 
     /// One file of a query's result.
-    fn file(&self, now: i64, job: &Job, batch: &str, file: &str) -> Result<Response<Bytes>, Fault> {
+    fn file(
+        &self,
+        now: i64,
+        job: &Job,
+        batch: &str,
+        file: &str,
+    ) -> Result<Response<Bytes>, Refusal> {
         let batch = self.done(now, job, batch)?;
         let number = ids::number(ids::RESULT, file);
         match number.filter(|_| job.operation.is_query()) {
-            Some(n) if store::files(&self.db, batch.n)?.contains(&n) => {
-                Ok(answer::csv(store::file(&self.db, n)?.into()))
-            }
-            _ => Err(Fault::bad("InvalidBatch", format!("Invalid result id: {}", brief(file)))),
+            Some(n) if store::files(&self.db, batch.n)?.contains(&n) => self.stored(job, n),
+            _ => Err(Refusal::bad("InvalidBatch", format!("Invalid result id: {}", brief(file)))),
         }
     }
 
+    /// A result file, which is written in the job's format.
+    fn stored(&self, job: &Job, n: i64) -> Result<Response<Bytes>, Refusal> {
+        let body = store::file(&self.db, n)?.into();
+        Ok(answer::typed(StatusCode::OK, job.content.media_type(), body))
+    }
+
     /// A batch whose result can be fetched.
-    fn done(&self, now: i64, job: &Job, batch: &str) -> Result<Batch, Fault> {
+    fn done(&self, now: i64, job: &Job, batch: &str) -> Result<Batch, Refusal> {
         let batch = self.batch(job, batch)?;
         match batch.phase(now) {
             Phase::Completed => Ok(batch),
             Phase::Failed if batch.processed > 0 => Ok(batch),
             Phase::Queued | Phase::InProgress => {
-                Err(Fault::bad("InvalidBatch", "Batch not completed"))
+                Err(Refusal::bad("InvalidBatch", "Batch not completed"))
             }
             Phase::Failed | Phase::NotProcessed => {
-                Err(Fault::bad("InvalidBatch", "Records not processed"))
+                Err(Refusal::bad("InvalidBatch", "Records not processed"))
             }
         }
     }
@@ -392,144 +505,6 @@ fn batch_info(now: i64, job: &Job, batch: &Batch, status: StatusCode) -> Respons
     answer::control(status, job.wire(), document)
 }
 
-/// What a create document asks for.
-struct Wanted {
-    operation: Operation,
-    object: String,
-    external: Option<String>,
-    serial: bool,
-    content: String,
-    rule: Option<String>,
-}
-
-impl Wanted {
-    fn read(said: &Said) -> Result<Self, Fault> {
-        let bad = |message: String| Fault::bad("InvalidJob", message);
-        let (mut operation, mut object, mut content) = (None, None, "XML".to_owned());
-        let (mut external, mut rule, mut serial) = (None, None, false);
-        for (name, text) in said {
-            match name.as_str() {
-                "operation" => {
-                    let known = Operation::read(text);
-                    operation =
-                        Some(known.ok_or_else(|| {
-                            bad(format!("Unsupported operation: {}", brief(text)))
-                        })?);
-                }
-                "object" => object = Some(text.clone()),
-                "externalIdFieldName" => external = Some(text.clone()),
-                "concurrencyMode" => {
-                    // The ordinals are what one widely used client sends.
-                    serial = match text.as_str() {
-                        "Parallel" | "0" => false,
-                        "Serial" | "1" => true,
-                        _ => {
-                            return Err(bad(format!(
-                                "Unsupported concurrencyMode: {}",
-                                brief(text)
-                            )));
-                        }
-                    };
-                }
-                "contentType" => content.clone_from(text),
-                "assignmentRuleId" => rule = Some(text.clone()),
-                "fastPathEnabled" => {}
-                other => return Err(bad(format!("{} cannot be specified", capital(other)))),
-            }
-        }
-        check_content(&content)?;
-        Ok(Self {
-            operation: operation.ok_or_else(|| bad("Operation must be specified".into()))?,
-            object: object.ok_or_else(|| bad("Object must be specified".into()))?,
-            external,
-            serial,
-            content,
-            rule,
-        })
-    }
-}
-
-/// The org reads CSV; the service's other content types are known, but refused.
-fn check_content(content: &str) -> Result<(), Fault> {
-    match content {
-        "CSV" => Ok(()),
-        "XML" | "JSON" | "ZIP_CSV" | "ZIP_XML" | "ZIP_JSON" => Err(Fault::bad(
-            "FeatureNotEnabled",
-            format!("The practice org reads CSV; a job of contentType {content} needs a real org"),
-        )),
-        _ => Err(Fault::bad("InvalidJob", format!("Unsupported contentType: {}", brief(content)))),
-    }
-}
-
-/// The `state` of an update document, the only thing besides the id that it may hold.
-fn wanted_state(job: &Job, said: &Said) -> Result<String, Fault> {
-    let mut state = None;
-    for (name, text) in said {
-        match name.as_str() {
-            "state" => state = Some(text.clone()),
-            "id" if ids::number(ids::JOB, text) == Some(job.n) => {}
-            other => {
-                return Err(Fault::bad(
-                    "InvalidJob",
-                    format!("{} cannot be specified", capital(other)),
-                ));
-            }
-        }
-    }
-    state.ok_or_else(|| Fault::bad("InvalidJob", "State must be specified"))
-}
-
-fn read_document(wire: Wire, body: &[u8]) -> Result<Said, Fault> {
-    if body.len() > DOCUMENT {
-        return Err(Fault::bad("InvalidJob", "Unable to parse Job"));
-    }
-    documents::read(wire, body)
-}
-
-/// The syntax of a job document by its header. XML is also read under the type of records, as one
-/// of the vendor's own examples sends it.
-fn document_wire(headers: &HeaderMap) -> Result<Wire, Fault> {
-    match media_type(headers).as_deref() {
-        Some("application/json") => Ok(Wire::Json),
-        None | Some("application/xml" | "text/xml" | "text/csv") => Ok(Wire::Xml),
-        Some(_) => Err(unsupported(headers)),
-    }
-}
-
-/// The batches of a CSV job are `text/csv` in UTF-8.
-fn check_batch_type(headers: &HeaderMap) -> Result<(), Fault> {
-    let text = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let charset = text.split(';').skip(1).find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
-    });
-    let utf8 = charset.is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
-    match media_type(headers).as_deref() {
-        Some("text/csv") if utf8 => Ok(()),
-        _ => Err(unsupported(headers)),
-    }
-}
-
-fn unsupported(headers: &HeaderMap) -> Fault {
-    let sent = headers
-        .get(CONTENT_TYPE)
-        .map_or("null".into(), |value| String::from_utf8_lossy(value.as_bytes()));
-    Fault::bad("UnsupportedContentType", format!("Unsupported content type: {}", brief(&sent)))
-}
-
-/// The media type of a body, lower case and without parameters.
-fn media_type(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get(CONTENT_TYPE)?.to_str().unwrap_or("?");
-    Some(text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
-}
-
-/// Names of fields in messages begin with a capital.
-fn capital(name: &str) -> String {
-    let mut chars = name.chars().take(100);
-    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
-}
-
-/// What a client sent, short enough for a message, and printable in XML.
-fn brief(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(100).collect()
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(MOST).min(MOST)
 }

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode};
 
-use crate::answer::Fault;
+use crate::answer::Refusal;
 
 /// What is asked, with the ids as they were sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +43,12 @@ pub(crate) fn parts(path: &str) -> Option<Vec<&str>> {
 }
 
 /// Reads the parts behind the version.
-pub(crate) fn route<'a>(method: &Method, parts: &[&'a str]) -> Result<Route<'a>, Fault> {
+pub(crate) fn route<'a>(method: &Method, parts: &[&'a str]) -> Result<Route<'a>, Refusal> {
     let unexpected = |expected: &str, at: usize| {
         let found = parts.get(at).copied().unwrap_or_default();
         let found: String = found.chars().take(100).collect();
         let message = format!("Failed to parse URL. Was expecting '{expected}' but found:{found}");
-        Fault::bad("InvalidUrl", message)
+        Refusal::bad("InvalidUrl", message)
     };
     let (get, post) = (method == Method::GET, method == Method::POST);
     let route = match *parts {
@@ -67,22 +67,26 @@ pub(crate) fn route<'a>(method: &Method, parts: &[&'a str]) -> Result<Route<'a>,
         ["job", _, "batch", _, "request", ..] => return Err(unexpected("", 5)),
         ["job", _, "batch", _, ..] => return Err(unexpected("result", 4)),
         ["job", _, ..] => return Err(unexpected("batch", 2)),
+        ["AsyncApi.xsd"] => {
+            let refusal = Refusal::bad("NotFound", "The practice org has no schema document");
+            return Err(refusal.with_status(StatusCode::NOT_FOUND));
+        }
         _ => return Err(unexpected("job", 0)),
     };
     route.ok_or_else(|| {
         let message = format!("{method} is not allowed for this resource");
-        Fault::bad("MethodNotAllowed", message).with_status(StatusCode::METHOD_NOT_ALLOWED)
+        Refusal::bad("MethodNotAllowed", message).with_status(StatusCode::METHOD_NOT_ALLOWED)
     })
 }
 
 /// Versions the org answers to: those in service, and a few of the years to come.
-pub(crate) fn version(text: &str) -> Result<&str, Fault> {
+pub(crate) fn version(text: &str) -> Result<&str, Refusal> {
     let number = text.strip_suffix(".0").filter(|number| number.len() == 2);
     if number.and_then(|number| number.parse::<u8>().ok()).is_some_and(|number| number >= 31) {
         return Ok(text);
     }
     let shown: String = text.chars().take(20).collect();
-    Err(Fault::bad("InvalidVersion", format!("Unsupported API version: {shown}")))
+    Err(Refusal::bad("InvalidVersion", format!("Unsupported API version: {shown}")))
 }
 
 #[cfg(test)]

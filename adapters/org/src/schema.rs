@@ -33,8 +33,11 @@ pub(crate) enum Kind {
     Email,
     Boolean,
     Int,
-    /// A number with at most so many digits before its point.
-    Number(usize),
+    /// A number of so many digits, `scale` of them behind its point.
+    Number {
+        precision: usize,
+        scale: usize,
+    },
     Date,
     DateTime,
     /// A body. It is neither loaded with the other fields nor found by bulk queries.
@@ -74,7 +77,7 @@ impl Kind {
             Self::Text(_) | Self::Picklist(_) | Self::Email => "TEXT COLLATE NOCASE",
             Self::Date | Self::Reference(_) | Self::Address => "TEXT",
             Self::Base64 => "BLOB",
-            Self::Number(_) => "REAL",
+            Self::Number { .. } => "REAL",
             Self::Id | Self::Boolean | Self::Int | Self::DateTime => "INTEGER",
         }
     }
@@ -86,6 +89,8 @@ pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) label: String,
     pub(crate) kind: Kind,
+    /// The type as describe tells it; several are of one kind, such as currency and percent.
+    pub(crate) type_name: String,
     pub(crate) required: bool,
     pub(crate) unique: bool,
     pub(crate) lookup: bool,
@@ -108,6 +113,7 @@ impl Field {
             name: name.to_owned(),
             label: name.trim_end_matches("__c").replace('_', " "),
             kind: Kind::Text(CUSTOM_TEXT),
+            type_name: "textarea".into(),
             required: false,
             unique: false,
             lookup: false,
@@ -176,7 +182,7 @@ pub(crate) struct Object {
     pub(crate) label: String,
     pub(crate) prefix: String,
     /// What cannot be done to its records: `create`, `update`, `delete`.
-    pub(crate) forbidden: Vec<String>,
+    forbidden: Vec<String>,
     pub(crate) fields: Vec<Field>,
     by_name: HashMap<String, usize>,
 }
@@ -190,6 +196,11 @@ impl Object {
 
     pub(crate) fn is_custom(&self) -> bool {
         self.name.ends_with("__c")
+    }
+
+    /// Can its records be created, updated or deleted?
+    pub(crate) fn takes(&self, operation: &str) -> bool {
+        !self.forbidden.iter().any(|known| known == operation)
     }
 
     /// Where a field is, whatever the case of its name.
@@ -364,10 +375,11 @@ impl<'a> Iterator for Words<'a> {
 }
 
 fn field(name: &str, mut words: Words<'_>) -> Option<Field> {
-    let kind = kind(words.next()?)?;
+    let (type_name, kind) = kind(words.next()?)?;
     let refers = matches!(kind, Kind::Reference(_));
     let relationship = name.strip_suffix("Id").filter(|_| refers).map(str::to_owned);
-    let mut field = Field { label: label(name), kind, relationship, ..Field::custom(name) };
+    let mut field =
+        Field { label: label(name), kind, type_name, relationship, ..Field::custom(name) };
     while let Some(word) = words.next() {
         match word {
             "required" => field.required = true,
@@ -393,11 +405,12 @@ fn or_me(word: &str) -> String {
     if word == "me" { me() } else { word.to_owned() }
 }
 
-fn kind(text: &str) -> Option<Kind> {
+/// The name of a type and what it stands for.
+fn kind(text: &str) -> Option<(String, Kind)> {
     let (name, inside) = text.split_once('(').unwrap_or((text, ""));
     let inside = inside.trim_end_matches(')');
     let number = || inside.parse::<usize>().ok();
-    Some(match name {
+    let kind = match name {
         "id" => Kind::Id,
         "string" | "textarea" => Kind::Text(number()?),
         "picklist" | "restricted" => {
@@ -412,7 +425,8 @@ fn kind(text: &str) -> Option<Kind> {
         "int" => Kind::Int,
         "double" | "currency" | "percent" => {
             let (precision, scale) = inside.split_once(',')?;
-            Kind::Number(precision.parse::<usize>().ok()?.checked_sub(scale.parse().ok()?)?)
+            let (precision, scale) = (precision.parse().ok()?, scale.parse().ok()?);
+            Some(Kind::Number { precision, scale }).filter(|_| scale <= precision)?
         }
         "date" => Kind::Date,
         "datetime" => Kind::DateTime,
@@ -420,7 +434,9 @@ fn kind(text: &str) -> Option<Kind> {
         "address" => Kind::Address,
         "reference" => Kind::Reference(inside.split(' ').map(str::to_owned).collect()),
         _ => return None,
-    })
+    };
+    let told = if name == "restricted" { "picklist" } else { name };
+    Some((told.to_owned(), kind))
 }
 
 /// `ReportsToId` → `Reports To ID`.
@@ -456,7 +472,10 @@ mod tests {
         assert_eq!(account.field("name").unwrap().label, "Account Name");
         assert!(account.field("Name").unwrap().required);
         assert_eq!(account.field("parentid").unwrap().label, "Parent ID");
-        assert_eq!(account.field("AnnualRevenue").unwrap().kind, Kind::Number(16));
+        assert_eq!(
+            account.field("AnnualRevenue").unwrap().kind,
+            Kind::Number { precision: 18, scale: 2 }
+        );
         assert_eq!(account.field("OwnerId").unwrap().default, Some(me()));
         assert!(!account.field("CreatedDate").unwrap().is_writable());
         let task = schema.object("Task").unwrap();

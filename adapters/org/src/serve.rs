@@ -4,14 +4,19 @@
 //! may block, one request at a time. The port is bound on 127.0.0.1 and nowhere else: what is served
 //! is for practice and has no secret worth the name.
 //!
+//! Faults are played here as they look on a socket: a lost answer is a connection that closes
+//! without one, a body that is cut closes it after the last byte that is sent, and an upload is cut
+//! when its first piece has come.
+//!
 //! A body beyond the org's limit is read to its end, up to a point, before it is refused: a client
 //! that is still writing when the connection closes would see a broken pipe instead of the 413.
 
-use std::convert::Infallible;
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -22,25 +27,34 @@ use async_std::io::{Read, Write};
 use async_std::net::{TcpListener, TcpStream};
 use async_std::task;
 use bytes::{Bytes, BytesMut};
-use http::header::EXPECT;
+use http::header::{CONTENT_LENGTH, EXPECT};
 use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::body::{Body as _, Incoming};
+use http_body_util::BodyExt;
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::rt::ReadBufCursor;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use sfbulk::Time;
 
 use crate::documents::Wire;
+use crate::fault::Fault;
 use crate::gzip;
 use crate::org::Org;
+use crate::trouble::NoAnswer;
 
 /// A request's head: room for the longest session ids, not for nonsense.
 const HEAD: usize = 64 * 1024;
 /// How much of a body that is too large is read and thrown away.
 const DRAIN: usize = 1024 * 1024 * 1024;
-/// How long a client may be silent in the middle of a body.
-const SILENCE: Duration = Duration::from_secs(60);
+/// How long a body may take, however steadily it drips: twice the time the service gives a download.
+const BODY: Duration = Duration::from_secs(40 * 60);
+/// Connections at once; the next is closed as it comes. More than any client opens, and few enough
+/// that their buffers stay small.
+const CONNECTIONS: usize = 128;
+/// How much room an announced body gets before it comes: a whole batch.
+const BELIEVED: usize = 10 * 1024 * 1024;
+/// How much of a body that will be cut goes out at once.
+const PIECE: usize = 16 * 1024;
 /// How long `shutdown` waits for answers that are on their way.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -48,8 +62,9 @@ const GRACE: Duration = Duration::from_secs(10);
 pub fn serve(org: Org, port: u16) -> io::Result<Server> {
     let listener = task::block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, port)))?;
     let address = listener.local_addr()?;
-    let max_body = org.config.max_body;
-    let desk = Arc::new(Desk { org: Mutex::new(org), start: Instant::now(), max_body });
+    let (max_body, silence) = (org.config.max_body, org.config.silence);
+    let (start, open) = (Instant::now(), AtomicUsize::new(0));
+    let desk = Arc::new(Desk { org: Mutex::new(org), start, max_body, silence, open });
     let (stop, stopped) = bounded(1);
     let (working, done) = bounded(1);
     task::spawn(accept(listener, Arc::clone(&desk), stopped, working));
@@ -88,6 +103,11 @@ impl Server {
         self.desk.org().expire_session().to_owned()
     }
 
+    /// Arms a fault; see [`Org::fault`].
+    pub fn fault(&self, fault: Fault) {
+        self.desk.org().fault(fault);
+    }
+
     /// Stops: the port is free afterwards. Answers that are being made are given out before, for up
     /// to ten seconds.
     pub fn shutdown(&self) {
@@ -113,6 +133,9 @@ struct Desk {
     org: Mutex<Org>,
     start: Instant,
     max_body: usize,
+    silence: Duration,
+    /// How many connections there are.
+    open: AtomicUsize,
 }
 
 impl Desk {
@@ -121,9 +144,25 @@ impl Desk {
         self.org.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+    fn deliver(&self, request: Request<Bytes>) -> Result<Response<Bytes>, NoAnswer> {
         let mut org = self.org();
-        org.handle(Time::since_start(self.start.elapsed()), request)
+        org.deliver(Time::since_start(self.start.elapsed()), request)
+    }
+}
+
+/// A place among the connections, given back when dropped.
+struct Place(Arc<Desk>);
+
+impl Place {
+    fn take(desk: &Arc<Desk>) -> Option<Self> {
+        let place = Self(Arc::clone(desk));
+        (desk.open.fetch_add(1, Ordering::Relaxed) < CONNECTIONS).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -132,10 +171,11 @@ async fn accept(listener: TcpListener, desk: Arc<Desk>, stop: Receiver<()>, work
     while let Some(accepted) = unless(&stop, listener.accept()).await {
         match accepted {
             Ok((stream, _)) => {
+                let Some(place) = Place::take(&desk) else { continue };
                 let (desk, stop, working) = (Arc::clone(&desk), stop.clone(), working.clone());
                 task::spawn(async move {
                     converse(stream, desk, stop).await;
-                    drop(working);
+                    drop((place, working));
                 });
             }
             // Out of file descriptors, mostly: it may pass.
@@ -158,12 +198,15 @@ async fn unless<T>(stop: &Receiver<()>, future: impl Future<Output = T>) -> Opti
 /// after its answer.
 async fn converse(stream: TcpStream, desk: Arc<Desk>, stop: Receiver<()>) {
     let _ = stream.set_nodelay(true);
+    let silence = desk.silence;
     let service = service_fn(move |request| {
         let desk = Arc::clone(&desk);
-        async move { Ok::<_, Infallible>(respond(desk, request).await.map(Full::new)) }
+        async move { respond(desk, request).await }
     });
     let io = Io { stream, scratch: vec![0; HEAD].into() };
-    let connection = http1::Builder::new().max_buf_size(HEAD).serve_connection(io, service);
+    let mut http = http1::Builder::new();
+    http.max_buf_size(HEAD).timer(Timer).header_read_timeout(silence);
+    let connection = http.serve_connection(io, service);
     let (mut connection, mut stop) = (pin!(connection), pin!(stop.recv()));
     let mut stopping = false;
     // How the conversation ended, and who broke it off, is of no use to anyone here.
@@ -177,32 +220,128 @@ async fn converse(stream: TcpStream, desk: Arc<Desk>, stop: Receiver<()>) {
     .await;
 }
 
-async fn respond(desk: Arc<Desk>, request: Request<Incoming>) -> Response<Bytes> {
-    let (head, body) = request.into_parts();
-    let waits = head.headers.contains_key(EXPECT);
-    match collect(body, desk.max_body, waits).await {
-        Some(body) => {
-            let request = Request::from_parts(head, body);
-            task::spawn_blocking(move || desk.handle(request)).await
-        }
-        None => gzip::too_large(desk.max_body).response(Wire::Xml),
+/// The connection is to be closed without an answer: by a fault, or because the client broke off.
+#[derive(Debug)]
+struct Unanswered;
+
+impl fmt::Display for Unanswered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection is closed without an answer")
     }
 }
 
-/// The whole body, or `None` if it is too large or breaks off (then nobody reads the answer).
-async fn collect(mut body: Incoming, most: usize, waits: bool) -> Option<Bytes> {
+impl std::error::Error for Unanswered {}
+
+async fn respond(
+    desk: Arc<Desk>,
+    request: Request<Incoming>,
+) -> Result<Response<Reply>, Unanswered> {
+    let (head, mut body) = request.into_parts();
+    if desk.org().cuts_upload(&head) {
+        let _ = timeout(desk.silence, body.frame()).await;
+        return Err(Unanswered);
+    }
+    let waits = head.headers.contains_key(EXPECT);
+    let most = desk.max_body;
+    let body = match timeout(BODY, collect(body, &desk, waits)).await {
+        Ok(Ok(Some(body))) => body,
+        Ok(Ok(None)) => return Ok(gzip::too_large(most).response(Wire::Xml).map(Reply::whole)),
+        _ => return Err(Unanswered),
+    };
+    let delay = desk.org().delay();
+    let request = Request::from_parts(head, body);
+    let delivered = task::spawn_blocking(move || desk.deliver(request)).await;
+    task::sleep(delay).await;
+    match delivered {
+        Ok(response) => Ok(reply(response)),
+        Err(NoAnswer::Dropped | NoAnswer::Lost) => Err(Unanswered),
+        // The client is to lose its patience, not the connection.
+        Err(NoAnswer::Late(after)) => {
+            task::sleep(after).await;
+            Err(Unanswered)
+        }
+    }
+}
+
+/// A response as it goes out; one that announces more than it has is cut.
+fn reply(response: Response<Bytes>) -> Response<Reply> {
+    let announced = response.headers().get(CONTENT_LENGTH).and_then(|n| n.to_str().ok());
+    let announced = announced.and_then(|n| n.parse::<usize>().ok());
+    let cut = announced.is_some_and(|n| n > response.body().len());
+    response.map(|body| Reply { cut: cut.then_some(false), ..Reply::whole(body) })
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+struct Reply {
+    body: Bytes,
+    /// If it breaks off at its end: whether the connection was given the time to send it.
+    cut: Option<bool>,
+}
+
+impl Reply {
+    fn whole(body: Bytes) -> Self {
+        Self { body, cut: None }
+    }
+}
+
+impl hyper::body::Body for Reply {
+    type Data = Bytes;
+    type Error = Unanswered;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Unanswered>>> {
+        if !self.body.is_empty() {
+            // A cut body goes out in pieces that are sent before the next is asked for.
+            let size =
+                if self.cut.is_some() { PIECE.min(self.body.len()) } else { self.body.len() };
+            return Poll::Ready(Some(Ok(Frame::data(self.body.split_to(size)))));
+        }
+        match self.cut {
+            None => Poll::Ready(None),
+            Some(true) => Poll::Ready(Some(Err(Unanswered))),
+            Some(false) => {
+                self.cut = Some(true);
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_empty() && self.cut.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.cut.is_some() {
+            return SizeHint::default();
+        }
+        SizeHint::with_exact(u64::try_from(self.body.len()).unwrap_or(u64::MAX))
+    }
+}
+
+/// The whole body, or `None` if it is too large. It is an error if it breaks off or does not go on.
+async fn collect(
+    mut body: Incoming,
+    desk: &Desk,
+    waits: bool,
+) -> Result<Option<Bytes>, Unanswered> {
+    let most = desk.max_body;
     let told = body.size_hint().upper().and_then(|size| usize::try_from(size).ok());
     // A client that asked before sending need not send what will be refused.
     if waits && told.is_some_and(|size| size > most) {
-        return None;
+        return Ok(None);
     }
-    let mut whole = BytesMut::with_capacity(told.unwrap_or(0).min(most));
+    // What was announced is believed up to a point only: many may announce and send nothing.
+    let mut whole = BytesMut::with_capacity(told.unwrap_or(0).min(most).min(BELIEVED));
     let mut size = 0;
-    while let Some(frame) = timeout(SILENCE, body.frame()).await.ok()? {
-        let Ok(data) = frame.ok()?.into_data() else { continue };
+    while let Some(frame) = timeout(desk.silence, body.frame()).await.map_err(|_| Unanswered)? {
+        let Ok(data) = frame.map_err(|_| Unanswered)?.into_data() else { continue };
         size += data.len();
         if size > DRAIN.max(most) {
-            return None;
+            return Ok(None);
         }
         if size <= most {
             whole.extend_from_slice(&data);
@@ -210,8 +349,34 @@ async fn collect(mut body: Incoming, most: usize, waits: bool) -> Option<Bytes> 
             whole = BytesMut::new();
         }
     }
-    (size <= most).then(|| whole.freeze())
+    Ok((size <= most).then(|| whole.freeze()))
 }
+
+/// async-std's clock for hyper, which ends heads that take too long.
+#[derive(Debug)]
+struct Timer;
+
+impl hyper::rt::Timer for Timer {
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        Box::pin(Sleep(Box::pin(task::sleep(duration))))
+    }
+
+    fn sleep_until(&self, deadline: Instant) -> Pin<Box<dyn hyper::rt::Sleep>> {
+        self.sleep(deadline.saturating_duration_since(Instant::now()))
+    }
+}
+
+struct Sleep(Pin<Box<dyn Future<Output = ()> + Send + Sync>>);
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl hyper::rt::Sleep for Sleep {}
 
 /// async-std's stream as hyper reads and writes it. Bytes pass through a buffer of our own, which
 /// costs a copy and no `unsafe`.

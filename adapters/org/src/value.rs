@@ -1,5 +1,6 @@
 //! Values: from the text of a cell into the database and back, by the type of the field.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -34,9 +35,9 @@ impl rusqlite::ToSql for Value<'_> {
 /// Why a record was not taken, in the vendor's words.
 #[derive(Debug)]
 pub(crate) struct RowError {
-    code: &'static str,
-    message: String,
-    fields: Vec<String>,
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+    pub(crate) fields: Vec<String>,
 }
 
 impl RowError {
@@ -85,7 +86,7 @@ pub(crate) fn read<'a>(field: &Field, text: &'a str) -> Result<Value<'a>, RowErr
             Ok(n) => Ok(Value::Int(n.into())),
             Err(_) => Err(wrong_type(field, text)),
         },
-        Kind::Number(digits) => number(field, text, *digits),
+        Kind::Number { precision, scale } => number(field, text, precision.saturating_sub(*scale)),
         Kind::Date if calendar::is_date(text) => Ok(Value::Text(text)),
         // A moment means its day, as it is written in UTC: Data Loader sends dates so.
         Kind::Date if text.ends_with('Z') && calendar::read_instant(text).is_some() => {
@@ -154,19 +155,22 @@ fn is_email(text: &str) -> bool {
 
 /// Writes what a column holds as a quoted cell; null is an empty one.
 pub(crate) fn write_cell(out: &mut Vec<u8>, kind: &Kind, prefix: &str, value: ValueRef<'_>) {
-    match (kind, value) {
-        (_, ValueRef::Null) => csv::quote(out, b""),
-        (_, ValueRef::Text(text) | ValueRef::Blob(text)) => csv::quote(out, text),
-        (Kind::Id, ValueRef::Integer(n)) => csv::quote(out, ids::long(prefix, n).as_bytes()),
-        (Kind::Boolean, ValueRef::Integer(n)) => {
-            csv::quote(out, if n == 0 { b"false" } else { b"true" });
-        }
-        (Kind::DateTime, ValueRef::Integer(ms)) => {
-            csv::quote(out, calendar::instant(ms).as_bytes());
-        }
-        (_, ValueRef::Integer(n)) => csv::quote(out, n.to_string().as_bytes()),
-        (_, ValueRef::Real(x)) => csv::quote(out, java_double(x).as_bytes()),
-    }
+    csv::quote(out, &text(kind, prefix, value));
+}
+
+/// What a column holds as CSV and XML write it; null is nothing.
+pub(crate) fn text<'a>(kind: &Kind, prefix: &str, value: ValueRef<'a>) -> Cow<'a, [u8]> {
+    let text = match (kind, value) {
+        (_, ValueRef::Null) => return b"".into(),
+        (_, ValueRef::Text(text) | ValueRef::Blob(text)) => return text.into(),
+        (Kind::Boolean, ValueRef::Integer(0)) => return b"false".into(),
+        (Kind::Boolean, ValueRef::Integer(_)) => return b"true".into(),
+        (Kind::Id, ValueRef::Integer(n)) => ids::long(prefix, n),
+        (Kind::DateTime, ValueRef::Integer(ms)) => calendar::instant(ms),
+        (_, ValueRef::Integer(n)) => n.to_string(),
+        (_, ValueRef::Real(x)) => java_double(x),
+    };
+    Cow::Owned(text.into_bytes())
 }
 
 /// A double as Java prints it: `23456.0`, `1.25E8`, `1.0E-4`. (The digits are the fewest that read

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use crate::jobs::{Batch, Job};
 use crate::org::Org;
+use crate::trouble::Fate;
 use crate::{ingest, query, store};
 
 /// Why a batch as a whole could not be processed.
@@ -39,28 +40,36 @@ impl From<rusqlite::Error> for Failure {
 /// Does the work of every batch whose end has come, in the order of the ends.
 pub(crate) fn settle(org: &mut Org, now: i64) -> rusqlite::Result<()> {
     while let Some(batch) = Batch::due(&org.db, now)? {
-        let outcome = match Job::find(&org.db, batch.job)? {
-            Some(job) if job.operation.is_query() => query::run(org, &job, &batch),
-            Some(job) => ingest::run(org, &job, &batch),
-            None => Err(Failure::batch("The job is gone")),
+        let fate = org.troubles.fate(batch.n);
+        let outcome = match (Job::find(&org.db, batch.job)?, fate) {
+            (_, Some(Fate::Fails(code))) => {
+                Err(Failure::Batch(format!("{code} : A fault of the practice org")))
+            }
+            (Some(job), _) if job.operation.is_query() => query::run(org, &job, &batch),
+            (Some(job), fate) => ingest::run(org, &job, &batch, fate.as_ref()),
+            (None, _) => Err(Failure::batch("The job is gone")),
         };
         // What the work's transaction did not commit is undone by now. Whatever went wrong, the
         // batch must end, or every later request would try it again.
         if let Err(failure) = outcome {
-            batch.fail(&org.db, &failure.message())?;
+            batch.fail(&org.db, &failure.message(), (0, 0))?;
         }
     }
     Ok(())
 }
 
-/// Ends the work of a batch well: its counts and files become visible together with its records.
+/// Ends the work of a batch, well or with a message: its counts and files become visible together
+/// with its records.
 pub(crate) fn finish(
     db: &Connection,
     batch: &Batch,
-    processed: i64,
-    failed: i64,
+    counts: (i64, i64),
+    problem: Option<&str>,
 ) -> rusqlite::Result<()> {
-    batch.complete(db, processed, failed)?;
+    match problem {
+        Some(message) => batch.fail(db, message, counts)?,
+        None => batch.complete(db, counts)?,
+    }
     let kept = store::clock(db)?.unwrap_or(0);
     store::set_clock(db, kept.max(batch.ends))
 }

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sfbulk::rows::{Batch, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows, Source};
-use sfbulk::{Ask, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary};
+use sfbulk::{
+    Ask, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary, Transcript,
+};
 
 use crate::executor::Executor;
 use crate::source::CsvSource;
@@ -213,6 +215,11 @@ impl Outcomes {
         self.run.job.summary()
     }
 
+    /// What was said until now, if the [`Spec`] asked to [`record`](Spec::record) it.
+    pub fn transcript(&self) -> Option<&Transcript> {
+        self.run.job.transcript()
+    }
+
     /// Stops the load: what has not started on the server never will. Go on reading to learn what
     /// became of every row.
     pub fn abort(&mut self) {
@@ -255,6 +262,11 @@ impl<T> Records<T> {
     /// What the query came to until now.
     pub fn summary(&self) -> &Summary {
         self.run.job.summary()
+    }
+
+    /// What was said until now, if the [`Spec`] asked to [`record`](Spec::record) it.
+    pub fn transcript(&self) -> Option<&Transcript> {
+        self.run.job.transcript()
     }
 
     /// Stops the query.

@@ -4,8 +4,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::Instant;
 
-use sfbulk::rows::Outcome;
-use sfbulk::{Call, Error, Failure, Host, Job, Page, Reason, Reply, Step, Summary, Tag, Time};
+use sfbulk::{Call, Error, Failure, Host, Job, Page, Reason, Reply, Summary, Tag, Time, Turn};
 
 use crate::transport::Transport;
 
@@ -63,35 +62,19 @@ impl Executor {
 
     /// One turn of the loop: asks the job what to do, and does it. `Some` when it is over.
     pub fn turn(&self, job: &mut Job, host: &mut impl Host) -> Option<Result<Summary, Error>> {
-        match job.poll(self.now()) {
-            Step::Send(call) => {
+        match job.turn(self.now(), host)? {
+            Turn::Send(call) => {
                 let tag = call.tag;
                 if let Err(failure) = self.perform(call) {
                     job.reply(tag, self.now(), Reply::Failed(failure));
                 }
             }
-            Step::Feed(ask) => match host.batch(ask) {
-                Ok(Some(batch)) => job.feed(batch),
-                Ok(None) => job.end(),
-                Err(error) => job.stop(error),
-            },
-            Step::Login(expired) => match host.login(expired.as_ref()) {
-                Ok(session) => job.login(session),
-                Err(error) => job.login_failed(error),
-            },
-            Step::Settled(outcomes) => hand_over(job, host, outcomes),
-            Step::Note(note) => {
-                host.note(note, job.summary()).unwrap_or_else(|error| job.stop(error));
-            }
-            Step::Wait(until) => match self.wait(until) {
-                Some(Event::Page(tag, page)) => {
-                    job.progress(tag, &page);
-                    host.page(page).unwrap_or_else(|error| job.stop(error));
-                }
+            Turn::Wait(until) => match self.wait(until) {
+                Some(Event::Page(tag, page)) => job.deliver(tag, page, host),
                 Some(Event::Reply(tag, reply)) => job.reply(tag, self.now(), reply),
                 Some(Event::Wake) | None => {}
             },
-            Step::Done(result) => return Some(result),
+            Turn::Done(result) => return Some(result),
         }
         None
     }
@@ -118,10 +101,6 @@ impl Executor {
             Err(error) => Err(Failure::Unsent(format!("no thread could be started: {error}"))),
         }
     }
-}
-
-fn hand_over(job: &mut Job, host: &mut impl Host, outcomes: Vec<Outcome>) {
-    host.page(Page::Outcomes(outcomes)).unwrap_or_else(|error| job.stop(error));
 }
 
 /// Reports a call's end however its thread ends, so that the machine never waits for a dead one.

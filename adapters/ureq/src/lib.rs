@@ -39,6 +39,7 @@
 #![warn(missing_docs)]
 
 mod client;
+mod connect;
 mod executor;
 mod source;
 mod transport;

@@ -4,8 +4,12 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use sfbulk::{Call, Failure, Page, Reply};
+use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Timeout};
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::DefaultConnector;
+
+use crate::connect::{Marked, unconnected};
 
 /// Name resolution is quick and a handshake takes a few round trips; more is a dead host.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -32,6 +36,15 @@ impl Default for Transport {
     /// TLS verified with the platform's roots; the proxy of the environment (`HTTPS_PROXY`,
     /// `ALL_PROXY`, `NO_PROXY`).
     fn default() -> Self {
+        Self::with_timeouts(CONNECT, SILENCE)
+    }
+}
+
+impl Transport {
+    /// The default, with other bounds on how long a connection may take to be made (TLS included),
+    /// and how long the server may be silent. A call that passes the second one is lost, so a short
+    /// one is for tests and for services that are known to be quick.
+    pub fn with_timeouts(connect: Duration, silence: Duration) -> Self {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         let config = Agent::config_builder()
             .tls_config(tls)
@@ -43,15 +56,17 @@ impl Default for Transport {
             .max_idle_connections(KEPT)
             .max_idle_connections_per_host(KEPT)
             .max_idle_age(IDLE)
-            .timeout_connect(Some(CONNECT))
-            .timeout_recv_response(Some(SILENCE))
-            .timeout_per_read(Some(SILENCE))
-            .timeout_per_write(Some(SILENCE));
-        Self(config.build().new_agent())
+            .timeout_connect(Some(connect))
+            .timeout_recv_response(Some(silence))
+            .timeout_per_read(Some(silence))
+            .timeout_per_write(Some(silence));
+        Self(Agent::with_parts(
+            config.build(),
+            <Marked<DefaultConnector>>::default(),
+            <Marked<DefaultResolver>>::default(),
+        ))
     }
-}
 
-impl Transport {
     /// Performs a call; `deliver` takes the pages of its answer and says whether anybody still
     /// wants them.
     pub(crate) fn perform(&self, call: Call, mut deliver: impl FnMut(Page) -> bool) -> Reply {
@@ -68,7 +83,7 @@ impl Transport {
                 Ok(0) => break,
                 Ok(n) => intake.filled(n),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Reply::Failed(Failure::Lost(error.to_string())),
+                Err(error) => return intake.broke_off(error),
             };
             match taken.map(|page| page.is_none_or(&mut deliver)) {
                 Ok(true) => {}
@@ -95,44 +110,10 @@ impl Transport {
 
 /// Only what certainly happened before the first byte left counts as unsent.
 fn failure(error: &ureq::Error) -> Failure {
-    let unsent = match error {
-        ureq::Error::HostNotFound
-        | ureq::Error::ConnectionFailed
-        | ureq::Error::BadUri(_)
-        | ureq::Error::InvalidProxyUrl
-        | ureq::Error::ConnectProxyFailed(_)
-        | ureq::Error::TlsRequired
-        | ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => true,
-        ureq::Error::Io(error) => {
-            // A name that cannot be resolved has no kind of its own, only these words.
-            error.kind() == io::ErrorKind::ConnectionRefused
-                || error.to_string().starts_with("failed to lookup address")
-        }
-        _ => false,
-    };
-    if unsent { Failure::Unsent(error.to_string()) } else { Failure::Lost(error.to_string()) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn when_in_doubt_a_request_is_lost() {
-        let unsent = [
-            ureq::Error::HostNotFound,
-            ureq::Error::ConnectionFailed,
-            ureq::Error::Timeout(Timeout::Connect),
-            ureq::Error::Io(io::ErrorKind::ConnectionRefused.into()),
-        ];
-        assert!(unsent.iter().all(|error| matches!(failure(error), Failure::Unsent(_))));
-        let lost = [
-            ureq::Error::Io(io::ErrorKind::ConnectionReset.into()),
-            ureq::Error::Io(io::ErrorKind::UnexpectedEof.into()),
-            ureq::Error::Timeout(Timeout::SendBody),
-            ureq::Error::Timeout(Timeout::RecvResponse),
-            ureq::Error::Timeout(Timeout::PerRead),
-        ];
-        assert!(lost.iter().all(|error| matches!(failure(error), Failure::Lost(_))));
+    use ureq::Error::{BadUri, InvalidProxyUrl, TlsRequired};
+    match (unconnected(error), error) {
+        (Some(why), _) => Failure::unconnected(why),
+        (None, BadUri(_) | InvalidProxyUrl | TlsRequired) => Failure::unconnected(error),
+        _ => Failure::unanswered(error),
     }
 }

@@ -16,10 +16,13 @@ use crate::pace::Probe;
 use crate::rows::Fate;
 use crate::step::Note;
 use crate::time::Time;
+use crate::transcript::{Line, Transcript};
 
 impl Job {
     /// A call ended. A reply to a tag that is not under way is ignored.
     pub fn reply(&mut self, tag: Tag, now: Time, reply: Reply) {
+        let session = self.login.session.as_ref();
+        Transcript::add(&mut self.transcript, || Line::ended(now, tag, &reply, session));
         let Some(flight) = self.under_way.remove(&tag) else { return };
         let errand = flight.errand;
         let verdict = judge(reply);
@@ -346,7 +349,7 @@ impl Job {
         self.login.fruitless += 1;
         if self.login.fruitless >= self.spec.bounds.logins {
             let message = "the org accepts none of the sessions it was given";
-            self.login_failed(Error::new(ErrorKind::Login, message).answered(info));
+            self.cut_off(Error::new(ErrorKind::Login, message).answered(info));
         }
     }
 

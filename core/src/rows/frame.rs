@@ -10,6 +10,7 @@
 //! that is for the transport to notice, and for whoever compares the rows with the server's count.
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::inlet::Inlet;
 use super::scan::{BLOCK, Marks, Scanner, cells, without_end};
@@ -25,7 +26,7 @@ const LONGEST: usize = 16 << 20;
 const NO_RECORDS: &[u8] = b"Records not found for this query";
 
 /// How far an application has got with a result file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Have {
     /// The rows it has, from the first.
     pub rows: u64,
@@ -34,12 +35,14 @@ pub struct Have {
 }
 
 /// Some whole records of a result file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rows {
     /// The header as the server wrote it, without its line end. Each page has it.
+    #[serde(with = "crate::text")]
     pub header: Bytes,
     /// The records as the server wrote them. Each ends with a line end; it is added if the last
     /// one of the file lacks it.
+    #[serde(with = "crate::text")]
     pub records: Bytes,
     /// How many records these are.
     pub count: u64,

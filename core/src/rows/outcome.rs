@@ -4,13 +4,16 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, ErrorKind};
 use crate::id::RecordId;
 
 use super::scan::{BLOCK, Scanner, cells, without_end};
 
 /// What became of a row.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Fate {
     /// The org took it.
     Succeeded {
@@ -26,7 +29,7 @@ pub enum Fate {
 }
 
 /// What became of one row (topic "Get Batch Results" of the vendor's guide).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// The input row, counted from 0.
     pub row: u64,

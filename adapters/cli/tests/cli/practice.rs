@@ -116,3 +116,38 @@ fn a_practice_org_has_one_user_at_a_time() {
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.err.contains(".sfbulk/practice.db"), "{ran:?}");
 }
+
+#[test]
+fn a_served_org_fails_as_it_was_told() {
+    let stage = Stage::new();
+    let mut command = stage.command(&["practice", "serve", "--fault", "fail-batch:1:Timeout"]);
+    command.args(["--fault", "lose-close"]);
+    let mut server = stage.spawn(&mut command);
+    let lines = BufReader::new(server.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let lines: Vec<String> = lines.take(5).collect();
+    let value = |name| lines.iter().find_map(|line| line.strip_prefix(name)).unwrap().trim();
+    assert_eq!(lines[3..], ["fault    fail-batch:1:Timeout", "fault    lose-close"]);
+    stage.file("in.csv", "Name\nx\n");
+    let mut command = stage.command(&["insert", "Account", "in.csv"]);
+    command.env("SF_ACCESS_TOKEN", value("session")).env("SF_ORG_INSTANCE_URL", value("address"));
+    let ran = command.output().unwrap();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let told = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert!(ran.status.code() != Some(0) && told.contains("Timeout"), "{told}");
+}
+
+#[test]
+fn faults_are_told_by_the_help_and_checked() {
+    let stage = Stage::new();
+    for args in [&["help", "practice"][..], &["practice", "serve", "--help"]] {
+        let ran = stage.run(args);
+        assert!(
+            ran.out.contains("lose-answer:N") && ran.out.contains("slow:MILLISECONDS"),
+            "{ran:?}"
+        );
+    }
+    let ran = stage.run(&["practice", "serve", "--fault", "lose-anser:2"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("there are lose-answer, "), "{ran:?}");
+}

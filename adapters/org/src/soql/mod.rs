@@ -1,8 +1,8 @@
 //! SOQL: the part of it that bulk queries take, on one object and the parents of its records.
 //!
-//! `token` cuts, `parse` understands, `period` knows the date literals, `path` the
-//! joins, `sql` plans. Nothing of a query's text gets into SQL: names
-//! are looked up in the schema, values are bound.
+//! `token` cuts, `parse` understands, `period` knows the date literals, `path` the joins, `sql`
+//! plans. Nothing of a query's text gets into SQL: names are looked up in the schema, values are
+//! bound.
 
 mod parse;
 mod path;
@@ -10,7 +10,8 @@ mod period;
 mod sql;
 mod token;
 
-pub(crate) use parse::{Problem, parse};
+pub(crate) use parse::{NO_CHILDREN, Problem, parse};
+pub(crate) use path::Column;
 pub(crate) use sql::{Plan, Setting, plan};
 
 /// The longest query the service takes.
@@ -18,10 +19,10 @@ pub(crate) const LENGTH: usize = 100_000;
 /// How much of the query a message shows before and after the place it is about.
 const CONTEXT: usize = 60;
 
-/// The message for a problem as the service prints it: the line of the query, a caret below the
-/// place, its position, and what is wrong; the last alone if it is not about a place.
+/// The message for a problem as the service prints it behind the code: the line of the query, a caret
+/// below the place, its position, and what is wrong; the last alone if it is not about a place.
 pub(crate) fn explain(query: &str, problem: &Problem) -> String {
-    let Some(at) = problem.at else { return format!("{}: {}", problem.code, problem.text) };
+    let Some(at) = problem.at else { return problem.text.clone() };
     let before = &query[..at.min(query.len())];
     let row = before.matches('\n').count() + 1;
     let start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -32,8 +33,7 @@ pub(crate) fn explain(query: &str, problem: &Problem) -> String {
         query[before.len()..].chars().take_while(|c| *c != '\n').take(CONTEXT).collect();
     let caret = left.chars().count() + 1;
     format!(
-        "{}: \n{left}{right}\n{:>caret$}\nERROR at Row:{row}:Column:{}\n{}",
-        problem.code,
+        "\n{left}{right}\n{:>caret$}\nERROR at Row:{row}:Column:{}\n{}",
         "^",
         column + 1,
         problem.text

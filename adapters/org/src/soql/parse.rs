@@ -15,6 +15,8 @@ use super::token::{Kind, Literal, Token, tokens};
 
 /// How deep parentheses and `NOT` may nest: far beyond any real query, far below any stack.
 const DEPTH: usize = 60;
+/// The code of the refusal of a child sub-query.
+pub(crate) const NO_CHILDREN: &str = "FeatureNotEnabled";
 
 /// A query as written. Places are kept for messages.
 #[derive(Debug, PartialEq)]
@@ -173,8 +175,8 @@ impl<'a> Parser<'a> {
 
     fn field(&mut self) -> Parsed<Name<'a>> {
         if self.is("(") {
-            let text = "Aggregate Relationships not supported in Bulk Query with CSV content type";
-            return Err(Problem { code: "FeatureNotEnabled", at: None, text: text.into() });
+            let problem = unsupported(self.peek().at, "A child sub-query");
+            return Err(Problem { code: NO_CHILDREN, ..problem });
         }
         let name = self.name()?;
         if !self.is("(") {

@@ -73,20 +73,25 @@ struct Place<'o> {
     path: Vec<&'o str>,
     /// The objects a record may be of, each with its table.
     tables: Vec<(String, &'o Object)>,
-    /// The id of the record in SQL, for all places but the first.
+    /// The id of the record in SQL; its number in the first place.
     id: String,
 }
 
 impl<'o> Tables<'o> {
     pub(crate) fn new(schema: &'o Schema, object: &'o Object, all: bool) -> Self {
-        let root =
-            Place { path: Vec::new(), tables: vec![("t0".into(), object)], id: String::new() };
+        let (tables, id) = (vec![("t0".into(), object)], "t0.n".into());
+        let root = Place { path: Vec::new(), tables, id };
         Self { schema, object, all, places: vec![root], count: 1, joins: String::new() }
     }
 
     /// What stands behind `FROM` once all paths are known.
     pub(crate) fn sql(&self) -> String {
         format!("{} AS t0{}", self.object.table(), self.joins)
+    }
+
+    /// Where the paths have led so far: the relationships on the way, and the record's id.
+    pub(crate) fn records(&self) -> impl Iterator<Item = (Vec<&'o str>, String)> {
+        self.places.iter().map(|place| (place.path.clone(), place.id.clone()))
     }
 
     /// The column of a path. A name may be told with its object in front: `Account.Name` on Account.

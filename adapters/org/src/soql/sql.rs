@@ -20,8 +20,8 @@ use crate::{calendar, ids};
 const PARAMETERS: usize = 32_000;
 /// SQLite's own bound for patterns lies above; the service's for literals is this.
 const PATTERN: usize = 4_000;
-/// SQLite's bound for the columns of a result.
-const COLUMNS: usize = 2_000;
+/// SQLite's bound for the columns of a result is 2,000; some are left for the ids of parents.
+const COLUMNS: usize = 1_900;
 /// The service's bound for the fields of an `ORDER BY`.
 const ORDERS: usize = 32;
 
@@ -31,6 +31,10 @@ pub(crate) struct Plan<'o> {
     pub(crate) sql: String,
     pub(crate) parameters: Vec<Owned>,
     pub(crate) columns: Vec<Column<'o>>,
+    /// The relationships that lead to each record that is told of, the one of the object itself
+    /// first. Behind the columns a row has an id for each, or null if there is no such record; the
+    /// first is a number.
+    pub(crate) records: Vec<Vec<&'o str>>,
 }
 
 /// A parameter.
@@ -69,19 +73,21 @@ pub(crate) fn plan<'o>(query: &Query<'_>, setting: Setting<'o>) -> Result<Plan<'
     let mut planner =
         Planner { object, tables, today: now.div_euclid(calendar::DAY), parameters: Vec::new() };
     let columns = planner.columns(&query.fields)?;
+    let mut selected: Vec<String> = columns.iter().map(|column| column.sql.clone()).collect();
+    let (records, ids): (_, Vec<_>) = planner.tables.records().unzip();
+    selected.extend(ids);
     let mut condition = if all { "1" } else { "t0.deleted = 0" }.to_owned();
     if let Some(asked) = &query.condition {
         condition = format!("{condition} AND {}", planner.condition(asked)?);
     }
     let order = planner.orders(&query.order)?;
-    let selected: Vec<&str> = columns.iter().map(|column| column.sql.as_str()).collect();
     let (selected, tables) = (selected.join(", "), planner.tables.sql());
     // Equal rows come in the order of their ids, so a query has one answer.
     let mut sql = format!("SELECT {selected} FROM {tables} WHERE {condition} ORDER BY {order}t0.n");
     if let Some(limit) = query.limit {
         sql = format!("{sql} LIMIT {limit}");
     }
-    Ok(Plan { sql, parameters: planner.parameters, columns })
+    Ok(Plan { sql, parameters: planner.parameters, columns, records })
 }
 
 struct Planner<'o> {
@@ -328,7 +334,9 @@ impl<'o> Planner<'o> {
                 Some(Owned::Text(String::from_utf8_lossy(&id).into_owned()))
             }
             (Kind::Boolean, Operand::Boolean(b)) => Some(Owned::Int((*b).into())),
-            (Kind::Int | Kind::Number(_), Operand::Number(text)) => number(text).map(Owned::Real),
+            (Kind::Int | Kind::Number { .. }, Operand::Number(text)) => {
+                number(text).map(Owned::Real)
+            }
             (Kind::Date, Operand::Number(text)) => {
                 calendar::is_date(text).then(|| Owned::Text((*text).to_owned()))
             }
@@ -388,7 +396,7 @@ fn type_name(kind: &Kind) -> &'static str {
         Kind::Text(_) | Kind::Picklist(_) | Kind::Email => "string",
         Kind::Boolean => "boolean",
         Kind::Int => "int",
-        Kind::Number(_) => "double",
+        Kind::Number { .. } => "double",
         Kind::Date => "date",
         Kind::DateTime => "dateTime",
         Kind::Base64 => "base64Binary",

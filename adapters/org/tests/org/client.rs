@@ -43,6 +43,12 @@ impl Answer {
         parts.filter_map(|part| part.split_once('<').map(|(text, _)| text)).collect()
     }
 
+    /// The text of the first member of this name in JSON.
+    pub(crate) fn member(&self, name: &str) -> &str {
+        let rest = self.body.split_once(&format!("\"{name}\":\"")).map_or("", |(_, rest)| rest);
+        rest.split('"').next().unwrap_or_default()
+    }
+
     /// `status code: message` of a refusal.
     pub(crate) fn refusal(&self) -> String {
         format!(
@@ -163,7 +169,12 @@ impl Client {
             return vec![info.element("stateMessage").to_owned()];
         }
         let result = self.get(&format!("job/{job}/batch/{batch}/result"));
-        assert_eq!((result.status, result.media_type.as_str()), (200, CSV), "{}", result.body);
+        assert_eq!(
+            (result.status, result.media_type.as_str()),
+            (200, "text/csv"),
+            "{}",
+            result.body
+        );
         let mut lines = result.body.lines().map(str::to_owned);
         assert_eq!(lines.next().as_deref(), Some("\"Id\",\"Success\",\"Created\",\"Error\""));
         lines.collect()

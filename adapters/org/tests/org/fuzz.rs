@@ -165,6 +165,80 @@ fn every_file_ends() {
     });
 }
 
+/// What is nearly a batch of records.
+fn scraps(of: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let scrap = prop::sample::select(of);
+    prop_oneof![
+        prop::collection::vec(scrap, 0..30).prop_map(|scraps| scraps.concat()),
+        any::<String>()
+    ]
+}
+
+#[test]
+fn every_batch_of_json_and_xml_ends() {
+    let client = client();
+    for (content, media_type, pieces) in [
+        (
+            "JSON",
+            JSON,
+            &[
+                "[",
+                "]",
+                "{",
+                "}",
+                ",",
+                ":",
+                "null",
+                "\"Name\"",
+                "\"a\\u0000\"",
+                "1e999",
+                "-1",
+                "true",
+                "[{\"Name\":\"x\"}",
+                "\"attributes\"",
+                "{\"Owner\":{\"Id\":1}}",
+            ][..],
+        ),
+        (
+            "XML",
+            XML,
+            &[
+                "<sObjects>",
+                "</sObjects>",
+                "<sObject>",
+                "</sObject>",
+                "<Name>",
+                "</Name>",
+                "x",
+                "&amp;",
+                "&#0;",
+                "&x;",
+                "<Name xsi:nil='true'/>",
+                "<a b=",
+                "<!--",
+                "-->",
+                "<![CDATA[",
+                "]]>",
+                "<Owner>",
+                "<?xml",
+                "?>",
+            ][..],
+        ),
+    ] {
+        let document =
+            format!(r#"{{"operation":"insert","object":"Account","contentType":"{content}"}}"#);
+        let created = client.borrow_mut().post("job", JSON, document);
+        let job = created.member("id").to_owned();
+        proptest!(ProptestConfig::with_cases(500), |(body in scraps(pieces))| {
+            let mut client = client.borrow_mut();
+            let status = client.post(&format!("job/{job}/batch"), media_type, body).status;
+            prop_assert!([201, 400].contains(&status));
+            let list = client.get(&format!("job/{job}/batch")).body;
+            prop_assert!(!list.contains("Queued") && !list.contains("InternalServerError"), "{list}");
+        });
+    }
+}
+
 #[test]
 fn every_header_ends() {
     let client = client();

@@ -2,11 +2,15 @@
 
 mod client;
 mod deletes;
+mod faults;
+mod formats;
 mod fuzz;
 mod objects;
 mod parents;
 mod persistence;
 mod records;
+mod refusals;
+mod rest;
 mod serving;
 mod soql;
 mod walk;

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use sfbulk_org::{Config, Org, Server, serve};
+use sfbulk_org::{Config, Fault, Org, Server, serve};
 
 fn server() -> Server {
     let config = Config::new().latency(Duration::ZERO).max_body(100_000);
@@ -164,4 +164,144 @@ fn a_server_that_was_shut_down_is_gone() {
     assert_eq!(idle.0.read(&mut [0]).unwrap(), 0, "idle connections are closed");
     let expired = server.expire_session();
     assert!(expired.contains("!PRACTICE"));
+}
+
+/// Says all, then reads until the connection ends.
+fn exchange(server: &Server, start: &str, media_type: &str, body: &str) -> String {
+    let mut line = Line::to(server);
+    let (session, length) = (server.session(), body.len());
+    let head = format!(
+        "{start} HTTP/1.1\r\nHost: x\r\nX-SFDC-Session: {session}\r\nContent-Type: {media_type}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    line.say(&(head + body));
+    let mut said = Vec::new();
+    let _ = line.0.read_to_end(&mut said); // it may be reset
+    String::from_utf8(said).unwrap()
+}
+
+#[test]
+fn faults_look_on_the_socket_as_they_are_named() {
+    let server = server();
+    let job = "/services/async/66.0/job";
+    assert!(exchange(&server, &format!("POST {job}"), "application/json", JOB).contains(" 201 "));
+    let job = format!("{job}/750000000000001");
+    let add = |body: &str| exchange(&server, &format!("POST {job}/batch"), "text/csv", body);
+    let batches = || {
+        let list = exchange(&server, &format!("GET {job}/batch"), "text/csv", "");
+        list.matches("<batchInfo>").count()
+    };
+    server.fault(Fault::LoseAnswer { batch: 1 });
+    assert_eq!((add("Name\nA\nB\n"), batches()), (String::new(), 1));
+    server.fault(Fault::DropRequest { batch: 1 });
+    assert_eq!((add("Name\nA\n"), batches()), (String::new(), 1));
+    server.fault(Fault::CutUpload { batch: 1 });
+    assert_eq!((add(&format!("Name\n{}\n", "x".repeat(90_000))), batches()), (String::new(), 1));
+    server.fault(Fault::Gateway { batch: 1 });
+    let gateway = add("Name\nA\n");
+    assert!(gateway.starts_with("HTTP/1.1 504 ") && batches() == 2, "{gateway}");
+    let result = || exchange(&server, &format!("GET {job}/batch/751000000000001/result"), "", "");
+    let whole = result();
+    server.fault(Fault::CutResult { result: 1, bytes: 40 });
+    let cut = result();
+    let (head, body) = cut.split_once("\r\n\r\n").unwrap();
+    let (whole_head, whole_body) = whole.split_once("\r\n\r\n").unwrap();
+    let length = |head: &str| {
+        head.lines().find_map(|line| line.strip_prefix("content-length: ").map(str::to_owned))
+    };
+    assert_eq!((length(head), body), (length(whole_head), &whole_body[..40]));
+    assert_eq!(length(head), Some(whole_body.len().to_string()));
+}
+
+#[test]
+fn a_late_batch_keeps_its_client_waiting() {
+    let server = server();
+    let job = "/services/async/66.0/job";
+    exchange(&server, &format!("POST {job}"), "application/json", JOB);
+    let job = format!("{job}/750000000000001");
+    server.fault(Fault::Late { batch: 1, seconds: 1 });
+    let start = std::time::Instant::now();
+    assert_eq!(exchange(&server, &format!("POST {job}/batch"), "text/csv", "Name\nA\n"), "");
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    let list = exchange(&server, &format!("GET {job}/batch"), "text/csv", "");
+    assert_eq!(list.matches("<batchInfo>").count(), 1);
+}
+
+#[test]
+fn a_slow_org_takes_its_time() {
+    let server = server();
+    server.fault(Fault::Slow { milliseconds: 300 });
+    let start = std::time::Instant::now();
+    exchange(&server, "GET /services/async/66.0/job/x", "", "");
+    assert!(start.elapsed() >= Duration::from_millis(300));
+}
+
+#[test]
+fn there_are_only_so_many_connections() {
+    let server = server();
+    let mut lines: Vec<Line> = (0..128).map(|_| Line::to(&server)).collect();
+    let ask = |line: &mut Line| line.ask(&server, "GET /services/async/66.0/job/x", "", "").0;
+    for line in &mut lines {
+        assert_eq!(ask(line), 400);
+    }
+    let mut one_more = Line::to(&server);
+    assert_eq!(one_more.0.read_to_end(&mut Vec::new()).unwrap_or_default(), 0, "closed");
+    drop(lines.pop());
+    let start = std::time::Instant::now();
+    while start.elapsed() < Duration::from_secs(5) {
+        let mut line = Line::to(&server);
+        line.say("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        let mut heard = String::new();
+        let _ = line.0.read_to_string(&mut heard);
+        if heard.contains(" 404 ") {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("the place was not given back");
+}
+
+#[test]
+fn who_is_silent_or_drips_is_not_waited_for() {
+    let config = Config::new().silence(Duration::from_millis(300));
+    let server = serve(Org::in_memory_with(config).unwrap(), 0).unwrap();
+    let post =
+        "POST /services/async/66.0/job HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc";
+    for start in ["", "GET / HTT", post] {
+        let mut line = Line::to(&server);
+        line.say(start);
+        let begun = std::time::Instant::now();
+        assert_eq!(line.0.read_to_end(&mut Vec::new()).unwrap_or_default(), 0, "{start}");
+        assert!(begun.elapsed() < Duration::from_secs(5), "{start}");
+    }
+    let mut line = Line::to(&server);
+    let begun = std::time::Instant::now();
+    let head = "GET / HTTP/1.1\r\nHost: x\r\n".bytes().chain("X: y\r\n".bytes().cycle());
+    for byte in head {
+        if line.0.get_mut().write_all(&[byte]).is_err() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(begun.elapsed() < Duration::from_secs(5), "a head that drips has an end");
+    }
+}
+
+#[test]
+fn heads_have_a_bound() {
+    let server = server();
+    let many = "X: y\r\n".repeat(1_000);
+    let large = format!("X: {}\r\n", "y".repeat(1_000_000));
+    let long = format!("GET /{} HTTP/1.1\r\n", "x".repeat(100_000));
+    for head in [
+        format!("GET / HTTP/1.1\r\n{many}\r\n"),
+        format!("GET / HTTP/1.1\r\n{large}\r\n"),
+        format!("{long}\r\n"),
+    ] {
+        let mut line = Line::to(&server);
+        let _ = line.0.get_mut().write_all(head.as_bytes());
+        let mut said = Vec::new();
+        let _ = line.0.read_to_end(&mut said); // it may be reset while the head is still coming
+        let said = String::from_utf8(said).unwrap();
+        assert!(said.is_empty() || said.starts_with("HTTP/1.1 4"), "{said}");
+    }
+    assert_eq!(Line::to(&server).ask(&server, "GET /services/async/66.0/job/x", "", "").0, 400);
 }
