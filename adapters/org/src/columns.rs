@@ -3,8 +3,12 @@
 //! ```text
 //! Name                field
 //! Owner.Username      relationship . key of the parent
-//! Contact:Who.Email   type of the parent : relationship . key — where the parent may be of several
+//! Contact:Who.Email   type of the parent : relationship . key
 //! ```
+//!
+//! The type is told where the parent may be of several. Here it may be left out if only one of them
+//! has such a key, as in `Owner.Username` of a lead; the service wants it there too. Records in JSON
+//! and XML come with the same names.
 //!
 //! (Bulk API guide, "Relationship Fields in a Header Row".) A file that is refused leaves no field
 //! behind: all names are understood before the first one is made.
@@ -82,7 +86,7 @@ fn meaning(
 ) -> Result<Meaning, Failure> {
     let (of, path) = name.split_once(':').map_or((None, name), |(of, path)| (Some(of), path));
     if let Some((relationship, key)) = path.split_once('.') {
-        let (field, target) = parent(schema, object, name, of, relationship)?;
+        let (field, target) = parent(schema, object, name, of, (relationship, key))?;
         // The file may be the first to have the key, if it also has the parents.
         let comes = target.name == object.name
             && schema::is_custom_name(key)
@@ -113,7 +117,7 @@ fn parent<'s>(
     object: &Object,
     name: &str,
     of: Option<&str>,
-    relationship: &str,
+    (relationship, key): (&str, &str),
 ) -> Result<(Field, &'s Object), Failure> {
     let field = link(object, relationship).ok_or_else(|| unknown(name))?;
     let targets = schema.targets(&field);
@@ -126,7 +130,14 @@ fn parent<'s>(
             return Err(Failure::batch(format!("Field name not found : {name} ({why})")));
         }
         (None, [target]) => *target,
-        (None, _) => return Err(needed("needed for polymorphic")),
+        (None, many) => {
+            let mut fitting =
+                many.iter().filter(|target| target.field(key).is_some_and(Field::is_key));
+            match (fitting.next(), fitting.next()) {
+                (Some(target), None) => *target,
+                _ => return Err(needed("needed for polymorphic")),
+            }
+        }
         (Some(_), [_]) => return Err(needed("not needed for non polymorphic")),
         (Some(of), many) => {
             let target = many.iter().find(|target| target.name.eq_ignore_ascii_case(of));

@@ -49,7 +49,8 @@
 //! `Account.Owner.Name`; behind a polymorphic one, like `Who`, to what its objects share. Results in
 //! JSON and XML have the parents as records within records. In a batch a parent may be named by a key
 //! of it: by a column such as `Account.Erp_Key__c` in CSV, by a record within the record in JSON and
-//! XML. If it may be of several objects its type is told as well, as in `Contact:Who.Email`. A custom
+//! XML. If it may be of several objects and more than one of them has such a key, its type is told as
+//! well, as in `Contact:Who.Email`; `Owner.Username` does without, since queues have none. A custom
 //! field `Plant__c` is a text that may hold an id: `Plant__r` is the record of the object `Plant__c`,
 //! or else of the standard object `Plant`, with that id. Where there is no such object, a batch or a
 //! query with that relationship fails.
@@ -131,6 +132,8 @@
 //! * Text compares without regard to case in SOQL and as a key, for ASCII letters.
 //! * A field ending in `__c` may be the key of an upsert or of a parent; it need not be unique, and
 //!   it is kept when the record whose id it holds is deleted.
+//! * The service wants the type of every polymorphic parent; here it may be left out where one object
+//!   alone has such a key.
 //! * A row finds a parent that an earlier row of its batch brought in.
 //! * A row whose parent's key has several records fails with `DUPLICATE_EXTERNAL_ID`.
 //! * Rules that bind several fields or records are not kept: a campaign member needs neither a lead

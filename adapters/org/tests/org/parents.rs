@@ -220,7 +220,8 @@ fn a_column_that_names_no_key_of_a_parent_fails_the_batch() {
             "type is not needed for non polymorphic foreign key references: Account",
         ),
         ("Task", "Who.Email", "type is needed for polymorphic foreign key references: Who"),
-        ("Lead", "Owner.Username", "type is needed for polymorphic foreign key references: Owner"),
+        ("Lead", "Owner.Id", "type is needed for polymorphic foreign key references: Owner"),
+        ("Lead", "Owner.Alias", "type is needed for polymorphic foreign key references: Owner"),
         ("Task", "User:Who.Email", "Field name not found : User:Who.Email"),
         (
             "Contact",
@@ -264,4 +265,32 @@ fn an_owner_may_be_a_queue() {
          \"User\",\"Byron\",\"005000000000002AAA\",\"ada@example.com\"\n\
          \"Group\",\"Practice Queue\",\"00G000000000001EAA\",\"\"\n"
     );
+}
+
+#[test]
+fn a_key_that_one_object_alone_has_needs_no_type() {
+    let mut client = family();
+    client.insert("Account", "Name\nFabrikam\n");
+    for (object, file) in [
+        ("Lead", "LastName,Company,Owner.Username\nA,x,ada@example.com\n"),
+        ("Case", "Subject,owner.username\nA,ADA@example.com\n"),
+        ("Task", "Subject,Owner.Username\nA,ada@example.com\n"),
+        (
+            "Order",
+            "AccountId,EffectiveDate,Status,Owner.Username\n001000000000001,2026-01-01,Draft,ada@example.com\n",
+        ),
+        ("Plant__c", "Name,Owner.Username\nA,ada@example.com\n"),
+    ] {
+        assert!(client.insert(object, file)[0].contains("\"true\",\"true\""), "{object}");
+        assert_eq!(
+            client.query(object, &format!("SELECT Owner.Alias FROM {object}")),
+            "\"Owner.Alias\"\n\"ada\"\n"
+        );
+    }
+    // A key that comes up in a second object is told with its type from then on.
+    client.insert("Contact", "LastName,Badge__c\nKing,7\n");
+    assert_eq!(client.insert("Task", "Subject,Who.Badge__c\nA,7\n").len(), 1);
+    client.insert("Lead", "LastName,Company,Badge__c\nB,x,8\n");
+    let told = client.insert("Task", "Subject,Who.Badge__c\nA,7\n");
+    assert_eq!(told, ["InvalidBatch : type is needed for polymorphic foreign key references: Who"]);
 }
