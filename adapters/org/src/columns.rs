@@ -16,6 +16,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use crate::format::Format;
 use crate::jobs::{Job, Operation};
 use crate::org::Org;
 use crate::schema::{self, Field, Kind, Object, Schema};
@@ -156,11 +157,12 @@ fn link(object: &Object, relationship: &str) -> Option<Field> {
     schema::is_custom_name(&name).then(|| Field::custom(&name))
 }
 
-/// No field comes twice, and the one that says which record a row means is there.
+/// No field of a file comes twice, and the one that says which record a row means is there. Records
+/// in JSON and XML may each name a parent in another way, so there a row is judged by itself.
 fn check(job: &Job, header: &[Cow<'_, str>], meanings: &[Meaning]) -> Result<(), Failure> {
     let mut seen = HashSet::new();
     for (Meaning { field, .. }, name) in meanings.iter().zip(header) {
-        if !seen.insert(field.name.to_ascii_lowercase()) {
+        if !seen.insert(field.name.to_ascii_lowercase()) && job.content == Format::Csv {
             return Err(Failure::batch(format!("Duplicate field name found : {name}")));
         }
     }
@@ -170,8 +172,10 @@ fn check(job: &Job, header: &[Cow<'_, str>], meanings: &[Meaning]) -> Result<(),
         _ => Some("Id"),
     };
     let has = |key: &str| {
-        let is = |meaning: &&Meaning| meaning.field.name.eq_ignore_ascii_case(key);
-        meanings.iter().find(is).is_some_and(|meaning| meaning.via.is_none())
+        let is = |meaning: &Meaning| {
+            meaning.via.is_none() && meaning.field.name.eq_ignore_ascii_case(key)
+        };
+        meanings.iter().any(is)
     };
     match key.filter(|key| !has(key)) {
         Some(key) => Err(unknown(key)),

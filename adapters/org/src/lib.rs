@@ -134,6 +134,8 @@
 //!   it is kept when the record whose id it holds is deleted.
 //! * The service wants the type of every polymorphic parent; here it may be left out where one object
 //!   alone has such a key.
+//! * Records of one JSON or XML batch may name a parent in different ways; one that names it in two
+//!   fails by itself.
 //! * A row finds a parent that an earlier row of its batch brought in.
 //! * A row whose parent's key has several records fails with `DUPLICATE_EXTERNAL_ID`.
 //! * Rules that bind several fields or records are not kept: a campaign member needs neither a lead

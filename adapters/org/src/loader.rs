@@ -42,11 +42,16 @@ impl From<rusqlite::Error> for Stop {
     }
 }
 
-/// A column that can be written: which cell it comes from, its field, and whose id the field gets
-/// if the cell is a key of that record.
+/// A field that the records have, and the cells it may come from: several, if JSON or XML names its
+/// parent now in one way, now in another.
 struct Target<'c, 'o> {
-    cell: usize,
     field: &'o Field,
+    sources: Vec<Source<'c, 'o>>,
+}
+
+/// A cell, and whose id the field gets if the cell is a key of that record.
+struct Source<'c, 'o> {
+    cell: usize,
     parent: Option<Parent<'c, 'o>>,
 }
 
@@ -108,7 +113,8 @@ impl<'c, 'o> Loader<'c, 'o> {
     ) -> rusqlite::Result<Self> {
         let fields = &object.fields;
         let at = |wanted: &dyn Fn(&Field) -> bool| {
-            columns.iter().position(|column| wanted(&fields[column.field]))
+            let is = |column: &Column| column.via.is_none() && wanted(&fields[column.field]);
+            columns.iter().position(is)
         };
         let id = at(&|field| field.kind == Kind::Id);
         let keyed = job.external.as_deref().filter(|name| *name != "Id");
@@ -255,19 +261,14 @@ impl<'c, 'o> Loader<'c, 'o> {
     /// Reads the values of a row; the first one that is wrong decides, but missing ones are named
     /// together.
     fn read<'a>(&mut self, cells: &'a [Cow<'_, str>], is_new: bool) -> Result<Vec<Cell<'a>>, Stop> {
-        if let Some(locked) = self.locked.iter().find(|locked| !cells[locked.cell].is_empty()) {
+        if let Some(locked) = self.locked.iter().find(|locked| locked.is_given(cells)) {
             return Err(not_writable(locked.field).into());
         }
         let mut values = Vec::with_capacity(self.targets.len());
         let mut missing: Vec<&Field> = if is_new { self.missing.clone() } else { Vec::new() };
-        for Target { cell, field, parent } in &mut self.targets {
-            let value = match (&*cells[*cell], parent) {
-                ("", _) => Cell::Silent,
-                (NULL, _) if field.kind == Kind::Boolean => Cell::Set(Value::Int(0)),
-                (NULL, _) => Cell::Set(Value::Null),
-                (key, Some(parent)) => Cell::Set(Value::Id(parent.id(key)?)),
-                (text, None) => Cell::Set(value::read(field, text)?),
-            };
+        for target in &mut self.targets {
+            let value = target.read(self.object, cells)?;
+            let field = target.field;
             let unset = is_new && value == Cell::Silent && field.default.is_none();
             if field.required && (unset || value == Cell::Set(Value::Null)) {
                 missing.push(field);
@@ -295,12 +296,14 @@ impl<'c, 'o> Loader<'c, 'o> {
 
     /// Sees that the records that are referred to by their ids exist.
     fn check_references(&mut self, values: &[Cell<'_>]) -> Result<(), Stop> {
-        let by_id = |target: &&Target<'_, '_>| target.parent.is_none();
-        for (target, cell) in self.targets.iter().zip(values).filter(|(target, _)| by_id(target)) {
+        for (target, cell) in self.targets.iter().zip(values) {
             let field = target.field;
             let (Kind::Reference(objects), Cell::Set(Value::Id(id))) = (&field.kind, cell) else {
                 continue;
             };
+            if target.sources.iter().all(|source| source.parent.is_some()) {
+                continue;
+            }
             let id = String::from_utf8_lossy(id);
             let Some((prefix, n)) = ids::read(&id) else { continue };
             let object = self.schema.by_prefix(prefix);
@@ -349,6 +352,32 @@ impl<'c, 'o> Loader<'c, 'o> {
     }
 }
 
+impl Target<'_, '_> {
+    fn is_given(&self, cells: &[Cow<'_, str>]) -> bool {
+        self.sources.iter().any(|source| !cells[source.cell].is_empty())
+    }
+
+    /// The value of the field in a record of an object.
+    fn read<'a>(&mut self, of: &Object, cells: &'a [Cow<'_, str>]) -> Result<Cell<'a>, Stop> {
+        let field = self.field;
+        let mut read = Cell::Silent;
+        for Source { cell, parent } in &mut self.sources {
+            let value = match (&*cells[*cell], parent) {
+                ("", _) => continue,
+                (NULL, _) if field.kind == Kind::Boolean => Value::Int(0),
+                (NULL, _) => Value::Null,
+                (key, Some(parent)) => Value::Id(parent.id(key)?),
+                (text, None) => value::read(field, text)?,
+            };
+            if read != Cell::Silent {
+                return Err(named_twice(of, field).into());
+            }
+            read = Cell::Set(value);
+        }
+        Ok(read)
+    }
+}
+
 impl Parent<'_, '_> {
     /// The id of the record that a key means.
     fn id(&mut self, text: &str) -> Result<[u8; 18], Stop> {
@@ -383,7 +412,7 @@ fn all_targets<'c, 'o>(
     object: &'o Object,
     columns: &[Column],
 ) -> rusqlite::Result<Vec<Target<'c, 'o>>> {
-    let mut targets = Vec::with_capacity(columns.len());
+    let mut targets: Vec<Target<'c, 'o>> = Vec::with_capacity(columns.len());
     for (cell, column) in columns.iter().enumerate() {
         let parent = column.via.as_ref().and_then(|via| {
             let parent = schema.object(&via.object)?;
@@ -396,7 +425,11 @@ fn all_targets<'c, 'o>(
             }
             None => None,
         };
-        targets.push(Target { cell, field: &object.fields[column.field], parent });
+        let (source, field) = (Source { cell, parent }, &object.fields[column.field]);
+        match targets.iter_mut().find(|target| std::ptr::eq(target.field, field)) {
+            Some(known) => known.sources.push(source),
+            None => targets.push(Target { field, sources: vec![source] }),
+        }
     }
     Ok(targets)
 }
@@ -486,6 +519,14 @@ fn ambiguous(key: &Field) -> RowError {
     let name = &key.name;
     let message = format!("{name}: more than one record found for external id field");
     RowError::new("DUPLICATE_EXTERNAL_ID", message).on(name)
+}
+
+fn named_twice(object: &Object, field: &Field) -> RowError {
+    let name = &object.name;
+    let message = format!(
+        "More than 1 field provided in an external foreign key reference in entity: {name}"
+    );
+    RowError::new("INVALID_FIELD", message).on(&field.name)
 }
 
 fn gone() -> RowError {
