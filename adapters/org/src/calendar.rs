@@ -1,14 +1,20 @@
 //! Dates as the wire writes them. The org counts milliseconds since 1970, UTC, and knows the
 //! proleptic Gregorian calendar; nothing here looks at a clock.
 
-const DAY: i64 = 86_400_000;
+pub(crate) const DAY: i64 = 86_400_000;
 
 /// `2026-03-01T10:15:30.000Z`: XML documents and CSV results.
 pub(crate) fn instant(ms: i64) -> String {
-    let (year, month, day) = civil(ms.div_euclid(DAY));
+    let date = date(ms.div_euclid(DAY));
     let rest = ms.rem_euclid(DAY);
     let (h, m, s) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1_000 % 60);
-    format!("{year:04}-{month:02}-{day:02}T{h:02}:{m:02}:{s:02}.{:03}Z", rest % 1_000)
+    format!("{date}T{h:02}:{m:02}:{s:02}.{:03}Z", rest % 1_000)
+}
+
+/// `2026-03-01`, from days since 1970.
+pub(crate) fn date(days: i64) -> String {
+    let (year, month, day) = civil(days);
+    format!("{year:04}-{month:02}-{day:02}")
 }
 
 /// `2026-03-01T10:15:30.000+0000`: JSON documents.
@@ -69,7 +75,7 @@ fn offset(zone: &str) -> Option<i64> {
 }
 
 /// Days since 1970 of `yyyy-MM-dd`.
-fn days(date: &str) -> Option<i64> {
+pub(crate) fn days(date: &str) -> Option<i64> {
     let [year, month, day] = split_numbers(date, b'-')?;
     if date.len() != 10 || date.as_bytes()[4] != b'-' || year == 0 {
         return None;
@@ -94,7 +100,7 @@ fn split_numbers(text: &str, by: u8) -> Option<[i64; 3]> {
 }
 
 /// Days since 1970 of a date, by counting from 1 March so that the leap day comes last.
-fn from_civil(year: i64, month: i64, day: i64) -> i64 {
+pub(crate) fn from_civil(year: i64, month: i64, day: i64) -> i64 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let of_era = year.rem_euclid(400);
@@ -103,7 +109,7 @@ fn from_civil(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// The way back: year, month and day.
-fn civil(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::schema::{Field, Kind, Object, Schema};
+use crate::delete::dependents;
+use crate::schema::{Field, Kind, Object, OnDelete, Schema};
 
 /// All objects, in short: describeGlobal.
 pub(crate) fn all(schema: &Schema, version: &str) -> Value {
@@ -12,11 +13,10 @@ pub(crate) fn all(schema: &Schema, version: &str) -> Value {
 }
 
 /// One object with its fields.
-pub(crate) fn object(object: &Object, version: &str) -> Value {
+pub(crate) fn object(schema: &Schema, object: &Object, version: &str) -> Value {
     let mut told = summary(object, version);
-    let fields: Vec<Value> = object.fields.iter().map(field).collect();
-    told["fields"] = fields.into();
-    told["childRelationships"] = json!([]);
+    told["fields"] = object.fields.iter().map(|told| field(schema, object, told)).collect();
+    told["childRelationships"] = dependents(schema, object).into_iter().map(child).collect();
     told["recordTypeInfos"] = json!([]);
     told
 }
@@ -30,9 +30,9 @@ fn summary(object: &Object, version: &str) -> Value {
         "labelPlural": format!("{label}s"),
         "keyPrefix": prefix,
         "custom": object.is_custom(),
-        "createable": true,
-        "updateable": true,
-        "deletable": true,
+        "createable": object.takes("create"),
+        "updateable": object.takes("update"),
+        "deletable": object.takes("delete"),
         "undeletable": false,
         "queryable": true,
         "retrieveable": false,
@@ -46,59 +46,78 @@ fn summary(object: &Object, version: &str) -> Value {
     })
 }
 
-fn field(field: &Field) -> Value {
-    let (kind, length, digits) = shape(&field.kind);
-    let to: &[String] = match &field.kind {
-        Kind::Reference(objects) if !objects.iter().any(|name| name == "*") => objects,
-        _ => &[],
+fn field(schema: &Schema, object: &Object, field: &Field) -> Value {
+    let kind = &field.kind;
+    let (length, precision, scale) = size(kind);
+    let loads = field.is_writable() && *kind != Kind::Base64;
+    let has_default = field.default.is_some() || *kind == Kind::Boolean;
+    let is_compared = !matches!(kind, Kind::Base64 | Kind::Address);
+    let targets: Vec<&str> = schema.targets(field).iter().map(|to| to.name.as_str()).collect();
+    let relationship = field.relationship.as_deref().filter(|_| !targets.is_empty());
+    let (values, restricted) = match kind {
+        Kind::Picklist(list) => (list.values.as_slice(), list.restricted),
+        _ => (&[][..], false),
     };
-    let has_default = field.default.is_some() || field.kind == Kind::Boolean;
+    let values: Vec<Value> = values.iter().map(|value| choice(field, value)).collect();
     json!({
         "name": field.name,
         "label": field.label,
-        "type": kind,
+        "type": field.type_name,
         "length": length,
         "byteLength": length * 3,
-        "precision": digits,
-        "custom": field.name.ends_with("__c"),
+        "digits": if *kind == Kind::Int { 9 } else { 0 },
+        "precision": precision,
+        "scale": scale,
+        "custom": field.is_custom(),
         "calculated": false,
-        "createable": field.is_writable(),
-        "updateable": field.is_writable(),
-        "nillable": !field.required && !matches!(field.kind, Kind::Id | Kind::Boolean),
-        "defaultedOnCreate": has_default || !field.is_writable(),
-        "externalId": field.name.ends_with("__c") && field.is_key(),
-        "idLookup": field.kind == Kind::Id || field.lookup,
+        "createable": loads && object.takes("create"),
+        "updateable": loads && object.takes("update"),
+        "nillable": !field.required && !matches!(kind, Kind::Id | Kind::Boolean),
+        "defaultedOnCreate": has_default || !(field.is_writable() || *kind == Kind::Address),
+        "externalId": field.is_custom(),
+        "idLookup": field.is_key(),
         "unique": field.unique,
-        "nameField": field.name == "Name",
-        "filterable": true,
-        "sortable": true,
-        "referenceTo": to,
-        "relationshipName": relationship(field),
-        "picklistValues": [],
+        "nameField": object.name_field().is_some_and(|name| name.name == field.name),
+        "filterable": is_compared,
+        "sortable": is_compared,
+        "referenceTo": targets,
+        "relationshipName": relationship,
+        "restrictedPicklist": restricted,
+        "picklistValues": values,
     })
 }
 
-/// The name of a type, the longest text in characters and the most digits before the point.
-fn shape(kind: &Kind) -> (&'static str, usize, usize) {
+/// The longest text in characters; the most digits, and how many of them are behind the point.
+fn size(kind: &Kind) -> (usize, usize, usize) {
     match kind {
-        Kind::Id => ("id", 18, 0),
-        Kind::Reference(_) => ("reference", 18, 0),
-        Kind::Text(length) if *length > 255 => ("textarea", *length, 0),
-        Kind::Text(length) => ("string", *length, 0),
-        Kind::Email => ("email", 80, 0),
-        Kind::Boolean => ("boolean", 0, 0),
-        Kind::Int => ("int", 0, 0),
-        Kind::Number(digits) => ("double", 0, *digits),
-        Kind::Date => ("date", 0, 0),
-        Kind::DateTime => ("datetime", 0, 0),
+        Kind::Text(length) => (*length, 0, 0),
+        Kind::Picklist(_) => (255, 0, 0),
+        Kind::Email => (80, 0, 0),
+        Kind::Id | Kind::Reference(_) => (18, 0, 0),
+        Kind::Number { precision, scale } => (0, *precision, *scale),
+        Kind::Boolean | Kind::Int | Kind::Date | Kind::DateTime | Kind::Base64 | Kind::Address => {
+            (0, 0, 0)
+        }
     }
 }
 
-/// `OwnerId` → `Owner`, `Plant__c` → `Plant__r`.
-fn relationship(field: &Field) -> Option<String> {
-    if !matches!(field.kind, Kind::Reference(_)) {
-        return None;
-    }
-    let custom = field.name.strip_suffix("__c").map(|stem| format!("{stem}__r"));
-    custom.or_else(|| field.name.strip_suffix("Id").map(str::to_owned))
+fn choice(field: &Field, value: &str) -> Value {
+    json!({
+        "active": true,
+        "defaultValue": field.default.as_deref() == Some(value),
+        "label": value,
+        "validFor": null,
+        "value": value,
+    })
+}
+
+/// A field of another object that refers to this one; queries do not go that way, so it has no name.
+fn child((object, field): (&Object, &Field)) -> Value {
+    json!({
+        "childSObject": object.name,
+        "field": field.name,
+        "relationshipName": null,
+        "cascadeDelete": field.on_delete() == OnDelete::Cascade,
+        "restrictedDelete": field.on_delete() == OnDelete::Refuse,
+    })
 }

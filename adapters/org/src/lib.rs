@@ -30,20 +30,61 @@
 //!
 //! # What it has
 //!
-//! Jobs of content type CSV, XML and JSON, created by XML or JSON documents, for insert, update,
+//! **Jobs** of content type CSV, XML and JSON, created by XML or JSON documents, for insert, update,
 //! upsert, delete, hardDelete, query and queryAll; all resources of jobs, batches and results; the
-//! control documents in the layout of the service. Account, Contact, Lead, Opportunity, Case, Task
-//! and User with their usual fields (`src/schema.txt`); objects and fields ending in `__c` come into
-//! being when a job or a file first names them, as text. SOQL over one object: a list of fields,
-//! `WHERE`, `ORDER BY`, `LIMIT`. Everything is kept in the database: records, jobs, batches, what was
-//! sent and what came of it; what is older than [`Limits::retention`] stays there, but is not told of.
+//! control documents in the layout of the service. Everything is kept in the database: records, jobs,
+//! batches, what was sent and what came of it; jobs older than [`Limits::retention`] stay there, but
+//! are not told of.
 //!
-//! Of REST, what bulk clients ask for on the way: the versions, the resources, describeGlobal and
-//! describe, `limits`, `query` and `queryAll` in pages of 2,000 rows, `userinfo`.
+//! **Objects** (`src/schema.txt`): Account, Contact, Lead, Opportunity, Case, Task, Event, Note,
+//! Attachment, Folder, Document, ContentDocument, ContentVersion, Campaign, CampaignMember, Product2,
+//! Pricebook2, PricebookEntry, OpportunityLineItem, OpportunityContactRole, Contract, Order,
+//! OrderItem, Asset, CaseComment, User, Group, Profile, UserRole, RecordType and Organization, with
+//! their usual fields: which of them a record needs, their defaults, lengths and picklists, and those
+//! that must be unique. Objects and fields ending in `__c` come into being when a job or a file first
+//! names them, as text. A new org has its user, with a profile and a role, its organization, the
+//! standard price book, a folder and a queue.
+//!
+//! **Parents.** In queries a path leads to the fields of a parent, over five relationships at most:
+//! `Account.Owner.Name`; behind a polymorphic one, like `Who`, to what its objects share. Results in
+//! JSON and XML have the parents as records within records. In a batch a parent may be named by a key
+//! of it: by a column such as `Account.Erp_Key__c` in CSV, by a record within the record in JSON and
+//! XML. If it may be of several objects and more than one of them has such a key, its type is told as
+//! well, as in `Contact:Who.Email`; `Owner.Username` does without, since queues have none. A custom
+//! field `Plant__c` is a text that may hold an id: `Plant__r` is the record of the object `Plant__c`,
+//! or else of the standard object `Plant`, with that id. Where there is no such object, a batch or a
+//! query with that relationship fails.
+//!
+//! **SOQL** over one object and its parents: a list of fields; `WHERE` with comparisons, `LIKE`,
+//! `IN`, `INCLUDES` and `EXCLUDES` (on custom fields), `AND`, `OR`, `NOT`, dates, moments and date
+//! literals; `ORDER BY` and `LIMIT`. queryAll sees the recycle bin, query does not.
+//!
+//! **Deletes** take along what goes with a record:
+//!
+//! | deleted | goes too |
+//! |---|---|
+//! | Account | its contacts, opportunities, contracts, orders, assets |
+//! | Opportunity | its line items and contact roles |
+//! | Contact | its contact roles |
+//! | Contact, Lead, Campaign | its campaign members |
+//! | Case | its comments |
+//! | Order | its items |
+//! | Product2, Pricebook2 | its price book entries |
+//! | ContentDocument | its versions |
+//! | whatever they are about | tasks, events, notes, attachments |
+//!
+//! and so on with what goes with those. Any other reference to a deleted record is emptied, such as
+//! the account of a case; but a record that cannot be without it stands in the way (`DELETE_FAILED`):
+//! a line item for its price book entry, a document for its folder. A hardDelete leaves nothing of
+//! all this, in the recycle bin neither.
+//!
+//! **REST**, as far as bulk clients ask for it on the way: the versions, the resources,
+//! describeGlobal and describe, `limits`, `userinfo`, and `query` and `queryAll` in pages of 2,000
+//! rows, with the SOQL above.
 //!
 //! What the service has and the practice org has not is refused where the service would refuse
-//! something: a job with a ZIP content type when it is created, a query with more than that when
-//! its batch is processed. Nothing is quietly done in part. Deletes do not cascade.
+//! something: a job with a ZIP content type when it is created, a query with more than that when it
+//! is run. Nothing is quietly done in part.
 //!
 //! # What can be forbidden, and what can go wrong
 //!
@@ -89,25 +130,41 @@
 //! * A row with more or fewer values than the header has columns fails by itself.
 //! * Line breaks inside values come back as they were sent; the service may turn CRLF into LF.
 //! * Text compares without regard to case in SOQL and as a key, for ASCII letters.
-//! * A field ending in `__c` may be the key of an upsert; it need not be unique.
+//! * A field ending in `__c` may be the key of an upsert or of a parent; it need not be unique, and
+//!   it is kept when the record whose id it holds is deleted.
+//! * The service wants the type of every polymorphic parent; here it may be left out where one object
+//!   alone has such a key.
+//! * Records of one JSON or XML batch may name a parent in different ways; one that names it in two
+//!   fails by itself.
+//! * A row finds a parent that an earlier row of its batch brought in.
+//! * A row whose parent's key has several records fails with `DUPLICATE_EXTERNAL_ID`.
+//! * Rules that bind several fields or records are not kept: a campaign member needs neither a lead
+//!   nor a contact, an event no date, a price no standard price before it.
+//! * The days of date literals are those of UTC, weeks begin on Sunday, and the fiscal year is the
+//!   calendar year.
+//! * CSV results are `text/csv` without a charset, which some clients compare as a whole.
+//! * A binary field cannot be selected; the words for it are made after those for addresses.
 //! * Several rows of a batch may mean the same record; the last one stays.
 //!
 //! # Reading the source
 //!
 //! `org` receives a request, finds its `route` and what is `wanted`; `rest` answers what is not bulk,
 //! with `describe`; `jobs` holds jobs and batches and what time makes of them; `work` does what is
-//! due, by `ingest` (with a `loader` for its rows) or `query`; `store` is the database. Records come
-//! in as a `table`, from `csv`, `records_json` or `records_xml`, and go out as `outcomes` or `rows`,
-//! in a `format`; `schema`, `value`, `calendar` and `ids` are what they are made of; `soql` turns
-//! queries into SQL. `documents`, `answer` and `gzip` make the answers; `fault` names what can go
-//! wrong and `trouble` plays it; `serve` is the listener.
+//! due, by `ingest` (with `columns` for the names of fields, a `loader` for the records and `delete`
+//! for what goes with them) or `query`; `store` is the database. Records come in as a `table`, from
+//! `csv`, `records_json` or `records_xml`, and go out as `outcomes` or `rows`, in a `format`;
+//! `schema`, `value`, `calendar` and `ids` are what they are made of; `soql` turns queries into SQL.
+//! `documents`, `answer` and `gzip` make the answers; `fault` names what can go wrong and `trouble`
+//! plays it; `serve` is the listener.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 mod answer;
 mod calendar;
+mod columns;
 mod config;
 mod csv;
+mod delete;
 mod describe;
 mod documents;
 mod error;

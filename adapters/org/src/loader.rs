@@ -1,7 +1,8 @@
 //! One record at a time: which record a row means, whether its values will do, and the change.
 //!
 //! An empty cell says nothing about its field, `#N/A` empties it (a boolean becomes false). Text is
-//! kept as it came. Where the service is known to be stricter in ways that depend on the org
+//! kept as it came. A cell in a column like `Owner.Username` means the record with that key, and the
+//! field gets its id. Where the service is known to be stricter in ways that depend on the org
 //! (triggers, validation and duplicate rules, the same record twice in one chunk), this is not.
 
 use std::borrow::Cow;
@@ -11,6 +12,8 @@ use std::fmt::Write as _;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Statement};
 
+use crate::columns::Column;
+use crate::delete::Bin;
 use crate::ids;
 use crate::jobs::{Job, Operation};
 use crate::schema::{Field, Kind, Object, Schema};
@@ -39,10 +42,28 @@ impl From<rusqlite::Error> for Stop {
     }
 }
 
-/// A column that can be written: which cell it comes from, and its field.
-struct Target<'o> {
-    cell: usize,
+/// A field that the records have, and the cells it may come from: several, if JSON or XML names its
+/// parent now in one way, now in another.
+struct Target<'c, 'o> {
     field: &'o Field,
+    sources: Vec<Source<'c, 'o>>,
+}
+
+/// A cell, and whose id the field gets if the cell is a key of that record.
+struct Source<'c, 'o> {
+    cell: usize,
+    parent: Option<Parent<'c, 'o>>,
+}
+
+/// Records that are found by a key.
+struct Parent<'c, 'o> {
+    object: &'o Object,
+    key: &'o Field,
+    find: CachedStatement<'c>,
+    /// The last key and the id it meant: rows of one parent often follow each other. Not kept where
+    /// the rows themselves may change it.
+    last: Option<(String, [u8; 18])>,
+    keeps: bool,
 }
 
 /// What a cell asks for.
@@ -61,10 +82,10 @@ pub(crate) struct Loader<'c, 'o> {
     /// The cell with the record's id.
     id: Option<usize>,
     /// The cell and the field that say which record an upsert means, if that is not the id.
-    key: Option<Target<'o>>,
-    targets: Vec<Target<'o>>,
+    key: Option<(usize, &'o Field)>,
+    targets: Vec<Target<'c, 'o>>,
     /// Cells of fields that nobody may write.
-    locked: Vec<Target<'o>>,
+    locked: Vec<Target<'c, 'o>>,
     width: usize,
     /// Required fields that are no column of the file.
     missing: Vec<&'o Field>,
@@ -76,6 +97,7 @@ pub(crate) struct Loader<'c, 'o> {
     by_key: Option<CachedStatement<'c>>,
     unique: Vec<(usize, CachedStatement<'c>)>,
     known: References<'c>,
+    bin: Bin<'c, 'o>,
     now: i64,
     next: i64,
 }
@@ -86,16 +108,20 @@ impl<'c, 'o> Loader<'c, 'o> {
         schema: &'o Schema,
         object: &'o Object,
         job: &Job,
-        columns: &[usize],
+        columns: &[Column],
         now: i64,
     ) -> rusqlite::Result<Self> {
-        let (width, fields) = (columns.len(), &object.fields);
-        let all =
-            || columns.iter().enumerate().map(|(cell, at)| Target { cell, field: &fields[*at] });
-        let id = all().find(|target| target.field.kind == Kind::Id).map(|target| target.cell);
+        let fields = &object.fields;
+        let at = |wanted: &dyn Fn(&Field) -> bool| {
+            let is = |column: &Column| column.via.is_none() && wanted(&fields[column.field]);
+            columns.iter().position(is)
+        };
+        let id = at(&|field| field.kind == Kind::Id);
         let keyed = job.external.as_deref().filter(|name| *name != "Id");
-        let key = all().find(|target| Some(target.field.name.as_str()) == keyed);
-        let (targets, locked): (Vec<_>, Vec<_>) = all()
+        let key = keyed.and_then(|name| at(&|field| field.name == name));
+        let key = key.map(|cell| (cell, &fields[columns[cell].field]));
+        let (targets, locked): (Vec<_>, Vec<_>) = all_targets(db, schema, object, columns)?
+            .into_iter()
             .filter(|target| target.field.kind != Kind::Id)
             .partition(|target| target.field.is_writable());
         let absent = || {
@@ -110,16 +136,10 @@ impl<'c, 'o> Loader<'c, 'o> {
         let update = db.prepare_cached(&update_sql(object, &targets))?;
         let table = object.table();
         let find = db.prepare_cached(&format!("SELECT deleted FROM {table} WHERE n = ?"))?;
-        let same = |field: &Field| {
-            let column = field.sql();
-            db.prepare_cached(&format!(
-                "SELECT n FROM {table} WHERE {column} = ? AND deleted = 0 LIMIT 2"
-            ))
-        };
-        let by_key = key.as_ref().map(|key| same(key.field)).transpose()?;
+        let by_key = key.map(|(_, field)| same(db, object, field)).transpose()?;
         let unique = (0..).zip(&targets).filter(|(_, target)| target.field.unique);
         let unique = unique
-            .map(|(i, target)| Ok((i, same(target.field)?)))
+            .map(|(i, target)| Ok((i, same(db, object, target.field)?)))
             .collect::<rusqlite::Result<_>>()?;
         Ok(Self {
             db,
@@ -130,7 +150,7 @@ impl<'c, 'o> Loader<'c, 'o> {
             key,
             targets,
             locked,
-            width,
+            width: columns.len(),
             missing,
             defaults,
             insert,
@@ -139,6 +159,7 @@ impl<'c, 'o> Loader<'c, 'o> {
             by_key,
             unique,
             known: References::default(),
+            bin: Bin::new(db, schema, job.operation == Operation::HardDelete, now),
             now,
             next: store::next_number(db, object)?,
         })
@@ -175,20 +196,20 @@ impl<'c, 'o> Loader<'c, 'o> {
     fn target(&mut self, cells: &[Cow<'_, str>]) -> Result<Option<i64>, Stop> {
         let id = self.id.map_or("", |at| &*cells[at]);
         let id = if id == NULL { "" } else { id };
-        match (self.operation, &self.key) {
+        match (self.operation, self.key) {
             (Operation::Insert, _) | (Operation::Upsert, None) if id.is_empty() => Ok(None),
             (Operation::Insert, _) => {
                 let message = "cannot specify Id in an insert call";
                 Err(RowError::new("INVALID_FIELD_FOR_INSERT_UPDATE", message).on("Id").into())
             }
-            (Operation::Upsert, Some(key)) if !id.is_empty() => {
-                let name = &key.field.name;
+            (Operation::Upsert, Some((_, key))) if !id.is_empty() => {
+                let name = &key.name;
                 let message = format!(
                     "cannot specify both an external ID reference {name} and a salesforce id, Id"
                 );
                 Err(RowError::new("INVALID_FIELD", message).into())
             }
-            (Operation::Upsert, Some(key)) => self.matching(&cells[key.cell]),
+            (Operation::Upsert, Some((cell, _))) => self.matching(&cells[cell]),
             _ if id.is_empty() => {
                 let message = "Id not specified in an update call";
                 Err(RowError::new("MISSING_ARGUMENT", message).into())
@@ -202,31 +223,25 @@ impl<'c, 'o> Loader<'c, 'o> {
 
     /// The record that an upsert's key means.
     fn matching(&mut self, value: &str) -> Result<Option<i64>, Stop> {
-        let (Some(find), Some(key)) = (&mut self.by_key, &self.key) else { return Ok(None) };
-        let name = &key.field.name;
+        let (Some(find), Some((_, key))) = (&mut self.by_key, self.key) else { return Ok(None) };
+        let name = &key.name;
         if value.is_empty() || value == NULL {
             let message = format!("{name} not specified");
             return Err(RowError::new("MISSING_ARGUMENT", message).into());
         }
-        let value = value::read(key.field, value)?;
+        let value = value::read(key, value)?;
         let found: Vec<i64> =
             find.query_map([value], |row| row.get(0))?.collect::<Result<_, _>>()?;
         match found[..] {
             [] => Ok(None),
             [n] => Ok(Some(n)),
-            _ => {
-                let message = format!("{name}: more than one record found for external id field");
-                Err(RowError::new("DUPLICATE_EXTERNAL_ID", message).on(name).into())
-            }
+            _ => Err(ambiguous(key).into()),
         }
     }
 
     /// The number of a record, and whether it is in the recycle bin.
     fn lookup(&mut self, id: &str) -> Result<(i64, bool), Stop> {
-        let n = ids::number(&self.object.prefix, id).ok_or_else(|| {
-            let message = format!("{} ID: id value of incorrect type: {id}", self.object.label);
-            RowError::new("MALFORMED_ID", message).on("Id")
-        })?;
+        let n = number(self.object, id)?;
         let deleted = self.find.query_row([n], |row| row.get(0)).optional()?;
         Ok((n, deleted.ok_or_else(no_such)?))
     }
@@ -236,41 +251,31 @@ impl<'c, 'o> Loader<'c, 'o> {
             return Err(RowError::new("INVALID_ID_FIELD", "invalid record id").into());
         }
         let (n, deleted) = self.lookup(id)?;
-        let table = self.object.table();
-        if self.operation == Operation::HardDelete {
-            let sql = format!("DELETE FROM {table} WHERE n = ?");
-            self.db.prepare_cached(&sql)?.execute([n])?;
-        } else if deleted {
+        if deleted && self.operation == Operation::Delete {
             return Err(gone().into());
-        } else {
-            let sql = format!("UPDATE {table} SET deleted = 1, LastModifiedDate = ? WHERE n = ?");
-            self.db.prepare_cached(&sql)?.execute([self.now, n])?;
         }
+        self.bin.delete(self.object, n)?;
         Ok(n)
     }
 
     /// Reads the values of a row; the first one that is wrong decides, but missing ones are named
     /// together.
-    fn read<'a>(&self, cells: &'a [Cow<'_, str>], is_new: bool) -> Result<Vec<Cell<'a>>, RowError> {
-        if let Some(locked) = self.locked.iter().find(|locked| !cells[locked.cell].is_empty()) {
-            return Err(not_writable(locked.field));
+    fn read<'a>(&mut self, cells: &'a [Cow<'_, str>], is_new: bool) -> Result<Vec<Cell<'a>>, Stop> {
+        if let Some(locked) = self.locked.iter().find(|locked| locked.is_given(cells)) {
+            return Err(not_writable(locked.field).into());
         }
         let mut values = Vec::with_capacity(self.targets.len());
         let mut missing: Vec<&Field> = if is_new { self.missing.clone() } else { Vec::new() };
-        for Target { cell, field } in &self.targets {
-            let value = match &*cells[*cell] {
-                "" => Cell::Silent,
-                NULL if field.kind == Kind::Boolean => Cell::Set(Value::Int(0)),
-                NULL => Cell::Set(Value::Null),
-                text => Cell::Set(value::read(field, text)?),
-            };
+        for target in &mut self.targets {
+            let value = target.read(self.object, cells)?;
+            let field = target.field;
             let unset = is_new && value == Cell::Silent && field.default.is_none();
             if field.required && (unset || value == Cell::Set(Value::Null)) {
                 missing.push(field);
             }
             values.push(value);
         }
-        if missing.is_empty() { Ok(values) } else { Err(required(&missing)) }
+        if missing.is_empty() { Ok(values) } else { Err(required(&missing).into()) }
     }
 
     fn check_unique(&mut self, target: Option<i64>, values: &[Cell<'_>]) -> Result<(), Stop> {
@@ -289,18 +294,18 @@ impl<'c, 'o> Loader<'c, 'o> {
         Ok(())
     }
 
-    /// Sees that the records that are referred to exist.
+    /// Sees that the records that are referred to by their ids exist.
     fn check_references(&mut self, values: &[Cell<'_>]) -> Result<(), Stop> {
         for (target, cell) in self.targets.iter().zip(values) {
             let field = target.field;
             let (Kind::Reference(objects), Cell::Set(Value::Id(id))) = (&field.kind, cell) else {
                 continue;
             };
-            let id = String::from_utf8_lossy(id);
-            let Some((prefix, n)) = ids::read(&id) else { continue };
-            if objects.iter().any(|name| name == "*") {
+            if target.sources.iter().all(|source| source.parent.is_some()) {
                 continue;
             }
+            let id = String::from_utf8_lossy(id);
+            let Some((prefix, n)) = ids::read(&id) else { continue };
             let object = self.schema.by_prefix(prefix);
             match object.filter(|object| objects.contains(&object.name)) {
                 Some(object) => self.known.check(self.db, object, n)?,
@@ -347,11 +352,105 @@ impl<'c, 'o> Loader<'c, 'o> {
     }
 }
 
+impl Target<'_, '_> {
+    fn is_given(&self, cells: &[Cow<'_, str>]) -> bool {
+        self.sources.iter().any(|source| !cells[source.cell].is_empty())
+    }
+
+    /// The value of the field in a record of an object.
+    fn read<'a>(&mut self, of: &Object, cells: &'a [Cow<'_, str>]) -> Result<Cell<'a>, Stop> {
+        let field = self.field;
+        let mut read = Cell::Silent;
+        for Source { cell, parent } in &mut self.sources {
+            let value = match (&*cells[*cell], parent) {
+                ("", _) => continue,
+                (NULL, _) if field.kind == Kind::Boolean => Value::Int(0),
+                (NULL, _) => Value::Null,
+                (key, Some(parent)) => Value::Id(parent.id(key)?),
+                (text, None) => value::read(field, text)?,
+            };
+            if read != Cell::Silent {
+                return Err(named_twice(of, field).into());
+            }
+            read = Cell::Set(value);
+        }
+        Ok(read)
+    }
+}
+
+impl Parent<'_, '_> {
+    /// The id of the record that a key means.
+    fn id(&mut self, text: &str) -> Result<[u8; 18], Stop> {
+        if let Some((_, id)) = self.last.as_ref().filter(|(last, _)| last == text) {
+            return Ok(*id);
+        }
+        let (key, object) = (self.key, self.object);
+        let value = match key.kind {
+            Kind::Id => Value::Int(number(object, text)?),
+            _ => value::read(key, text)?,
+        };
+        let found: Vec<i64> =
+            self.find.query_map([value], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        let [n] = found[..] else {
+            let (shown, key_name): (String, _) = (text.chars().take(255).collect(), &key.name);
+            let message = format!(
+                "Foreign key external ID: {shown} not found for field {key_name} in entity {}",
+                object.name
+            );
+            let none = RowError::new("INVALID_FIELD", message);
+            return Err(if found.is_empty() { none } else { ambiguous(key) }.into());
+        };
+        let id = ids::full(&ids::long(&object.prefix, n)).unwrap_or_default();
+        self.last = self.keeps.then(|| (text.to_owned(), id));
+        Ok(id)
+    }
+}
+
+fn all_targets<'c, 'o>(
+    db: &'c Connection,
+    schema: &'o Schema,
+    object: &'o Object,
+    columns: &[Column],
+) -> rusqlite::Result<Vec<Target<'c, 'o>>> {
+    let mut targets: Vec<Target<'c, 'o>> = Vec::with_capacity(columns.len());
+    for (cell, column) in columns.iter().enumerate() {
+        let parent = column.via.as_ref().and_then(|via| {
+            let parent = schema.object(&via.object)?;
+            Some((parent, parent.field(&via.key)?))
+        });
+        let parent = match parent {
+            Some((parent, key)) => {
+                let (find, keeps) = (same(db, parent, key)?, parent.name != object.name);
+                Some(Parent { object: parent, key, find, last: None, keeps })
+            }
+            None => None,
+        };
+        let (source, field) = (Source { cell, parent }, &object.fields[column.field]);
+        match targets.iter_mut().find(|target| std::ptr::eq(target.field, field)) {
+            Some(known) => known.sources.push(source),
+            None => targets.push(Target { field, sources: vec![source] }),
+        }
+    }
+    Ok(targets)
+}
+
+/// Finds the records with the same value, two at most.
+fn same<'c>(
+    db: &'c Connection,
+    object: &Object,
+    field: &Field,
+) -> rusqlite::Result<CachedStatement<'c>> {
+    let (table, column) = (object.table(), field.sql("t"));
+    db.prepare_cached(&format!(
+        "SELECT n FROM {table} AS t WHERE {column} = ? AND deleted = 0 LIMIT 2"
+    ))
+}
+
 /// `INSERT` with a parameter for the number, one for both dates, and one for each field.
 fn insert_sql<'a>(object: &Object, fields: impl Iterator<Item = &'a Field>) -> String {
     let (mut names, mut values) = (String::new(), String::new());
     for (at, field) in (3..).zip(fields) {
-        let _ = write!(names, ", {}", field.sql());
+        let _ = write!(names, ", {}", field.column());
         let _ = write!(values, ", ?{at}");
     }
     let table = object.table();
@@ -362,10 +461,10 @@ fn insert_sql<'a>(object: &Object, fields: impl Iterator<Item = &'a Field>) -> S
 
 /// `UPDATE` with two parameters for each field: whether it changes, and to what. So one statement
 /// does for every row, whichever of its cells are empty.
-fn update_sql(object: &Object, targets: &[Target<'_>]) -> String {
+fn update_sql(object: &Object, targets: &[Target<'_, '_>]) -> String {
     let mut sql = format!("UPDATE {} SET LastModifiedDate = ?2", object.table());
     for (at, target) in (3..).step_by(2).zip(targets) {
-        let column = target.field.sql();
+        let column = target.field.column();
         let _ = write!(sql, ", {column} = iif(?{at}, ?{}, {column})", at + 1);
     }
     sql + " WHERE n = ?1"
@@ -406,6 +505,28 @@ impl<'c> References<'c> {
         self.last = Some((object.name.clone(), n));
         Ok(())
     }
+}
+
+/// The number in an id that must be one of this object.
+fn number(object: &Object, id: &str) -> Result<i64, RowError> {
+    ids::number(&object.prefix, id).ok_or_else(|| {
+        let message = format!("{} ID: id value of incorrect type: {id}", object.label);
+        RowError::new("MALFORMED_ID", message).on("Id")
+    })
+}
+
+fn ambiguous(key: &Field) -> RowError {
+    let name = &key.name;
+    let message = format!("{name}: more than one record found for external id field");
+    RowError::new("DUPLICATE_EXTERNAL_ID", message).on(name)
+}
+
+fn named_twice(object: &Object, field: &Field) -> RowError {
+    let name = &object.name;
+    let message = format!(
+        "More than 1 field provided in an external foreign key reference in entity: {name}"
+    );
+    RowError::new("INVALID_FIELD", message).on(&field.name)
 }
 
 fn gone() -> RowError {

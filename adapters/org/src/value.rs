@@ -65,6 +65,13 @@ impl fmt::Display for RowError {
 pub(crate) fn read<'a>(field: &Field, text: &'a str) -> Result<Value<'a>, RowError> {
     match &field.kind {
         Kind::Text(max) => short_enough(field, text, *max),
+        Kind::Picklist(list) if list.restricted && !list.values.iter().any(|v| v == text) => {
+            let shown: String = text.chars().take(255).collect();
+            let message =
+                format!("{}: bad value for restricted picklist field: {shown}", field.label);
+            Err(RowError::new("INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST", message).on(&field.name))
+        }
+        Kind::Picklist(_) => short_enough(field, text, 255),
         Kind::Email if is_email(text) => short_enough(field, text, 80),
         Kind::Email => {
             let message = format!("{}: invalid email address: {text}", field.label);
@@ -79,7 +86,7 @@ pub(crate) fn read<'a>(field: &Field, text: &'a str) -> Result<Value<'a>, RowErr
             Ok(n) => Ok(Value::Int(n.into())),
             Err(_) => Err(wrong_type(field, text)),
         },
-        Kind::Number(digits) => number(field, text, *digits),
+        Kind::Number { precision, scale } => number(field, text, precision.saturating_sub(*scale)),
         Kind::Date if calendar::is_date(text) => Ok(Value::Text(text)),
         // A moment means its day, as it is written in UTC: Data Loader sends dates so.
         Kind::Date if text.ends_with('Z') && calendar::read_instant(text).is_some() => {
@@ -89,7 +96,7 @@ pub(crate) fn read<'a>(field: &Field, text: &'a str) -> Result<Value<'a>, RowErr
             Some(ms) => Ok(Value::Int(ms)),
             None => Err(wrong_type(field, text)),
         },
-        Kind::Date => Err(wrong_type(field, text)),
+        Kind::Date | Kind::Base64 | Kind::Address => Err(wrong_type(field, text)),
         Kind::Reference(_) | Kind::Id => match ids::full(text) {
             Some(id) => Ok(Value::Id(id)),
             None => Err(wrong_id(field, text)),

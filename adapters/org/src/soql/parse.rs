@@ -3,15 +3,20 @@
 //! ```text
 //! query     = SELECT field {, field} FROM object [WHERE condition] [ORDER BY order {, order}] [LIMIT n]
 //! condition = term {AND term} | term {OR term}        — AND and OR mix only with parentheses
-//! term      = NOT term | ( condition ) | comparison
+//! term      = NOT term | ( condition ) | field operator value
+//!           | field [NOT] IN ( value {, value} ) | field INCLUDES|EXCLUDES ( text {, text} )
+//! field     = {relationship .} name
 //! ```
 //!
-//! What the service has besides, and this org has not, is refused by name.
+//! What bulk queries cannot do, and what this org cannot, is refused by name.
 
+use super::period::Period;
 use super::token::{Kind, Literal, Token, tokens};
 
 /// How deep parentheses and `NOT` may nest: far beyond any real query, far below any stack.
 const DEPTH: usize = 60;
+/// The code of the refusal of a child sub-query.
+pub(crate) const NO_CHILDREN: &str = "FeatureNotEnabled";
 
 /// A query as written. Places are kept for messages.
 #[derive(Debug, PartialEq)]
@@ -35,8 +40,22 @@ pub(crate) enum Condition<'a> {
     All(Vec<Condition<'a>>),
     Any(Vec<Condition<'a>>),
     Not(Box<Condition<'a>>),
-    Compare { field: Name<'a>, operator: Operator, value: Operand<'a> },
-    In { field: Name<'a>, negated: bool, values: Vec<Operand<'a>> },
+    Compare {
+        field: Name<'a>,
+        operator: Operator,
+        value: Operand<'a>,
+    },
+    In {
+        field: Name<'a>,
+        negated: bool,
+        values: Vec<Operand<'a>>,
+    },
+    /// One of the texts, or none; a text with semicolons means all of its parts.
+    Includes {
+        field: Name<'a>,
+        negated: bool,
+        values: Vec<Literal>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +77,7 @@ pub(crate) enum Operand<'a> {
     Boolean(bool),
     /// A number, a date or a moment: which of them, the field decides.
     Number(&'a str),
+    Period(Period),
 }
 
 #[derive(Debug, PartialEq)]
@@ -67,17 +87,21 @@ pub(crate) struct Order<'a> {
     pub(crate) nulls_last: bool,
 }
 
-/// What is wrong with a query, and where.
+/// What is wrong with a query, and where, if it is a place.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Problem {
     pub(crate) code: &'static str,
-    pub(crate) at: usize,
+    pub(crate) at: Option<usize>,
     pub(crate) text: String,
 }
 
 impl Problem {
+    pub(crate) fn new(code: &'static str, at: usize, text: impl Into<String>) -> Self {
+        Self { code, at: Some(at), text: text.into() }
+    }
+
     pub(crate) fn malformed(at: usize, text: impl Into<String>) -> Self {
-        Self { code: "MALFORMED_QUERY", at, text: text.into() }
+        Self::new("MALFORMED_QUERY", at, text)
     }
 }
 
@@ -91,15 +115,20 @@ pub(crate) fn parse(text: &str) -> Result<Query<'_>, Problem> {
         token => {
             let (at, text) = (token.at, token.text.to_ascii_uppercase());
             Err(match text.as_str() {
-                "GROUP" | "HAVING" | "OFFSET" | "FOR" | "WITH" | "USING" | "ALL" | "UPDATE" => {
-                    unsupported(at, &text)
-                }
+                "GROUP" | "HAVING" | "OFFSET" | "FOR" => refused(at, &text),
+                "WITH" | "USING" | "ALL" | "UPDATE" => unsupported(at, &text),
                 _ => parser.unexpected(),
             })
         }
     }
 }
 
+/// What the service refuses too ("Bulk Query Details").
+fn refused(at: usize, what: &str) -> Problem {
+    Problem::malformed(at, format!("{what} is not supported in bulk queries"))
+}
+
+/// What the service has, and this org has not.
 fn unsupported(at: usize, what: &str) -> Problem {
     Problem::malformed(at, format!("{what} is not supported in bulk queries of the practice org"))
 }
@@ -115,7 +144,7 @@ type Parsed<T> = Result<T, Problem>;
 impl<'a> Parser<'a> {
     fn query(&mut self) -> Parsed<Query<'a>> {
         self.keyword("SELECT")?;
-        let fields = self.list(Self::field)?;
+        let fields = self.list(Self::selected)?;
         self.keyword("FROM")?;
         let object = self.name()?;
         let condition = if self.take("WHERE") { Some(self.condition()?) } else { None };
@@ -137,15 +166,26 @@ impl<'a> Parser<'a> {
         Ok(items)
     }
 
+    fn selected(&mut self) -> Parsed<Name<'a>> {
+        if self.is("TYPEOF") {
+            return Err(refused(self.peek().at, "TYPEOF"));
+        }
+        self.field()
+    }
+
     fn field(&mut self) -> Parsed<Name<'a>> {
         if self.is("(") {
-            return Err(unsupported(self.peek().at, "A sub-query"));
+            let problem = unsupported(self.peek().at, "A child sub-query");
+            return Err(Problem { code: NO_CHILDREN, ..problem });
         }
         let name = self.name()?;
-        if self.is("(") {
-            return Err(unsupported(name.at, &format!("The function {}()", name.text)));
+        if !self.is("(") {
+            return Ok(name);
         }
-        Ok(name)
+        let function = name.text.to_ascii_uppercase();
+        let aggregates = ["AVG", "COUNT", "COUNT_DISTINCT", "GROUPING", "MAX", "MIN", "SUM"];
+        let refuse = if aggregates.contains(&&*function) { refused } else { unsupported };
+        Err(refuse(name.at, &format!("The function {function}()")))
     }
 
     fn order(&mut self) -> Parsed<Order<'a>> {
@@ -222,7 +262,7 @@ impl<'a> Parser<'a> {
             ">" => Operator::Greater,
             ">=" => Operator::GreaterOrEqual,
             "LIKE" => Operator::Like,
-            word @ ("INCLUDES" | "EXCLUDES") => return Err(unsupported(self.peek().at, word)),
+            word @ ("INCLUDES" | "EXCLUDES") => return self.parts(field, word == "EXCLUDES"),
             _ => return Err(self.unexpected()),
         };
         self.next += 1;
@@ -240,6 +280,20 @@ impl<'a> Parser<'a> {
         Ok(Condition::In { field, negated, values })
     }
 
+    fn parts(&mut self, field: Name<'a>, negated: bool) -> Parsed<Condition<'a>> {
+        self.next += 1;
+        self.keyword("(")?;
+        let values = self.list(|parser| match parser.peek().kind.clone() {
+            Kind::Text(literal) => {
+                parser.next += 1;
+                Ok(literal)
+            }
+            _ => Err(parser.unexpected()),
+        })?;
+        self.keyword(")")?;
+        Ok(Condition::Includes { field, negated, values })
+    }
+
     fn operand(&mut self) -> Parsed<Operand<'a>> {
         let token = self.peek().clone();
         let operand = match token.kind {
@@ -249,16 +303,7 @@ impl<'a> Parser<'a> {
                 "NULL" => Operand::Null,
                 "TRUE" => Operand::Boolean(true),
                 "FALSE" => Operand::Boolean(false),
-                word if word.starts_with("LAST_")
-                    || word.starts_with("NEXT_")
-                    || word.starts_with("THIS_") =>
-                {
-                    return Err(unsupported(token.at, &format!("The date literal {word}")));
-                }
-                word @ ("TODAY" | "YESTERDAY" | "TOMORROW") => {
-                    return Err(unsupported(token.at, &format!("The date literal {word}")));
-                }
-                _ => return Err(self.unexpected()),
+                word => Operand::Period(Period::read(word).ok_or_else(|| self.unexpected())?),
             },
             Kind::Symbol | Kind::End => return Err(self.unexpected()),
         };
@@ -327,7 +372,7 @@ mod tests {
 
     #[test]
     fn no_prefix_of_a_query_panics() {
-        let whole = r"SELECT Id, Name FROM A WHERE (a NOT IN ('x\'', 1) AND NOT b LIKE '%') ORDER BY c DESC NULLS LAST LIMIT 5";
+        let whole = r"SELECT Id, Name FROM A WHERE (a NOT IN ('x\'', 1) AND NOT b LIKE '%' AND d.e = LAST_N_DAYS:3 AND f INCLUDES ('a;b', 'c')) ORDER BY c DESC NULLS LAST LIMIT 5";
         assert!(parse(whole).is_ok());
         for end in 0..whole.len() {
             let _ = parse(&whole[..end]);

@@ -5,10 +5,14 @@
 //! only `NOT` has to turn unknown into false first.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use super::parse::{Condition, Name, Operand, Operator, Order, Problem, Query};
-use crate::schema::{Field, Kind, Object};
+use super::path::{Column, Tables};
+use super::period::Period;
+use super::token::Literal;
+use crate::schema::{Kind, Object, Schema};
 use crate::value::Value;
 use crate::{calendar, ids};
 
@@ -16,13 +20,21 @@ use crate::{calendar, ids};
 const PARAMETERS: usize = 32_000;
 /// SQLite's own bound for patterns lies above; the service's for literals is this.
 const PATTERN: usize = 4_000;
+/// SQLite's bound for the columns of a result is 2,000; some are left for the ids of parents.
+const COLUMNS: usize = 1_900;
+/// The service's bound for the fields of an `ORDER BY`.
+const ORDERS: usize = 32;
 
 /// A query that can be run.
 #[derive(Debug)]
 pub(crate) struct Plan<'o> {
     pub(crate) sql: String,
     pub(crate) parameters: Vec<Owned>,
-    pub(crate) fields: Vec<&'o Field>,
+    pub(crate) columns: Vec<Column<'o>>,
+    /// The relationships that lead to each record that is told of, the one of the object itself
+    /// first. Behind the columns a row has an id for each, or null if there is no such record; the
+    /// first is a number.
+    pub(crate) records: Vec<Vec<&'o str>>,
 }
 
 /// A parameter.
@@ -43,76 +55,104 @@ impl Owned {
     }
 }
 
-/// Plans a query over an object; `all` includes the recycle bin.
-pub(crate) fn plan<'o>(
-    query: &Query<'_>,
-    object: &'o Object,
-    all: bool,
-) -> Result<Plan<'o>, Problem> {
-    let mut planner = Planner { object, parameters: Vec::new() };
-    let mut fields = Vec::new();
-    for name in &query.fields {
-        let field = planner.field(*name)?;
-        if fields.iter().any(|other: &&Field| std::ptr::eq(*other, field)) {
-            let text = format!("duplicate field selected: {}", field.name);
-            return Err(Problem { code: "INVALID_FIELD", at: name.at, text });
-        }
-        fields.push(field);
+/// What a query is asked of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setting<'o> {
+    pub(crate) schema: &'o Schema,
+    pub(crate) object: &'o Object,
+    /// Does it find what is in the recycle bin?
+    pub(crate) all: bool,
+    /// When, for date literals: milliseconds since 1970.
+    pub(crate) now: i64,
+}
+
+/// Plans a query.
+pub(crate) fn plan<'o>(query: &Query<'_>, setting: Setting<'o>) -> Result<Plan<'o>, Problem> {
+    let Setting { schema, object, all, now } = setting;
+    let tables = Tables::new(schema, object, all);
+    let mut planner =
+        Planner { object, tables, today: now.div_euclid(calendar::DAY), parameters: Vec::new() };
+    let columns = planner.columns(&query.fields)?;
+    let mut selected: Vec<String> = columns.iter().map(|column| column.sql.clone()).collect();
+    let (records, ids): (_, Vec<_>) = planner.tables.records().unzip();
+    selected.extend(ids);
+    let mut condition = if all { "1" } else { "t0.deleted = 0" }.to_owned();
+    if let Some(asked) = &query.condition {
+        condition = format!("{condition} AND {}", planner.condition(asked)?);
     }
-    // Last comes the record's number, selected or not: answers tell where a record is.
-    let columns = fields.iter().map(|field| field.sql()).chain(["n".to_owned()]);
-    let columns: Vec<String> = columns.collect();
-    let mut sql = format!("SELECT {} FROM {} WHERE ", columns.join(", "), object.table());
-    sql.push_str(if all { "1" } else { "deleted = 0" });
-    if let Some(condition) = &query.condition {
-        let _ = write!(sql, " AND {}", planner.condition(condition)?);
-    }
-    sql.push_str(" ORDER BY ");
-    for order in &query.order {
-        sql.push_str(&planner.order(order)?);
-    }
+    let order = planner.orders(&query.order)?;
+    let (selected, tables) = (selected.join(", "), planner.tables.sql());
     // Equal rows come in the order of their ids, so a query has one answer.
-    sql.push('n');
+    let mut sql = format!("SELECT {selected} FROM {tables} WHERE {condition} ORDER BY {order}t0.n");
     if let Some(limit) = query.limit {
-        let _ = write!(sql, " LIMIT {limit}");
+        sql = format!("{sql} LIMIT {limit}");
     }
-    Ok(Plan { sql, parameters: planner.parameters, fields })
+    Ok(Plan { sql, parameters: planner.parameters, columns, records })
 }
 
 struct Planner<'o> {
     object: &'o Object,
+    tables: Tables<'o>,
+    /// Days since 1970.
+    today: i64,
     parameters: Vec<Owned>,
 }
 
 impl<'o> Planner<'o> {
-    fn field(&self, name: Name<'_>) -> Result<&'o Field, Problem> {
-        let invalid = |text| Problem { code: "INVALID_FIELD", at: name.at, text };
-        let shown: String = name.text.chars().take(100).collect();
-        // A name may be told with its object in front: `Account.Name` on Account.
-        let (path, last) = name.text.rsplit_once('.').unwrap_or((&self.object.name, name.text));
-        if !path.eq_ignore_ascii_case(&self.object.name) {
-            return Err(invalid(format!(
-                "Didn't understand relationship '{}' in field path. If you are attempting to use a custom \
-                 relationship, be sure to append the '__r' after the custom relationship name. Please reference your \
-                 WSDL or the describe call for the appropriate names.",
-                shown.split('.').next().unwrap_or_default()
-            )));
+    fn columns(&mut self, names: &[Name<'_>]) -> Result<Vec<Column<'o>>, Problem> {
+        let mut known = HashSet::new();
+        let mut columns = Vec::with_capacity(names.len());
+        for name in names {
+            let column = self.tables.column(*name)?;
+            let unsupported = match column.kind {
+                Kind::Address => Some("compound data"),
+                Kind::Base64 => Some("binary data"),
+                _ => None,
+            };
+            if let Some(what) = unsupported {
+                let text = format!("Selecting {what} not supported in Bulk Query");
+                return Err(Problem { code: "FUNCTIONALITY_NOT_ENABLED", at: None, text });
+            }
+            if !known.insert(column.path.clone()) {
+                let text = format!("duplicate field selected: {}", column.name());
+                return Err(Problem::new("INVALID_FIELD", name.at, text));
+            }
+            if columns.len() >= COLUMNS {
+                let text = "the query has too many fields";
+                return Err(Problem::new("QUERY_TOO_COMPLICATED", name.at, text));
+            }
+            columns.push(column);
         }
-        self.object.field(last).ok_or_else(|| {
-            invalid(format!(
-                "No such column '{shown}' on entity '{}'. If you are attempting to use a custom field, be sure to \
-                 append the '__c' after the custom field name. Please reference your WSDL or the describe call for the \
-                 appropriate names.",
-                self.object.name
-            ))
-        })
+        Ok(columns)
     }
 
-    fn order(&self, order: &Order<'_>) -> Result<String, Problem> {
-        let column = self.field(order.field)?.sql();
-        let way = if order.descending { "DESC" } else { "ASC" };
-        let nulls = if order.nulls_last { "LAST" } else { "FIRST" };
-        Ok(format!("{column} {way} NULLS {nulls}, "))
+    /// The column of a name that rows are found or sorted by.
+    fn compared(&mut self, name: Name<'_>, done: &str) -> Result<Column<'o>, Problem> {
+        let column = self.tables.column(name)?;
+        if matches!(column.kind, Kind::Address | Kind::Base64) {
+            let text = format!("field '{}' can not be {done} in a query call", column.name());
+            return Err(Problem::new("INVALID_FIELD", name.at, text));
+        }
+        Ok(column)
+    }
+
+    fn filter(&mut self, name: Name<'_>) -> Result<Column<'o>, Problem> {
+        self.compared(name, "filtered")
+    }
+
+    fn orders(&mut self, orders: &[Order<'_>]) -> Result<String, Problem> {
+        if let Some(order) = orders.get(ORDERS) {
+            let text = format!("at most {ORDERS} fields are allowed in ORDER BY");
+            return Err(Problem::malformed(order.field.at, text));
+        }
+        let mut all = String::new();
+        for order in orders {
+            let column = self.compared(order.field, "sorted")?.sql;
+            let way = if order.descending { "DESC" } else { "ASC" };
+            let nulls = if order.nulls_last { "LAST" } else { "FIRST" };
+            let _ = write!(all, "{column} {way} NULLS {nulls}, ");
+        }
+        Ok(all)
     }
 
     fn condition(&mut self, condition: &Condition<'_>) -> Result<String, Problem> {
@@ -122,17 +162,15 @@ impl<'o> Planner<'o> {
             Condition::Not(term) => Ok(format!("NOT ifnull({}, 0)", self.condition(term)?)),
             Condition::Compare { field, operator, value } => self.compare(*field, *operator, value),
             Condition::In { field, negated, values } => self.members(*field, *negated, values),
+            Condition::Includes { field, negated, values } => {
+                self.includes(*field, *negated, values)
+            }
         }
     }
 
-    /// Joins halves of halves: the depth of an expression is bounded in SQLite, its length is not.
     fn join(&mut self, terms: &[Condition<'_>], word: &str) -> Result<String, Problem> {
-        if let [term] = terms {
-            return self.condition(term);
-        }
-        let (left, right) = terms.split_at(terms.len() / 2);
-        let left = self.join(left, word)?;
-        Ok(format!("({left} {word} {})", self.join(right, word)?))
+        let terms: Result<Vec<_>, _> = terms.iter().map(|term| self.condition(term)).collect();
+        Ok(halves(&terms?, word))
     }
 
     fn compare(
@@ -141,27 +179,28 @@ impl<'o> Planner<'o> {
         operator: Operator,
         value: &Operand<'_>,
     ) -> Result<String, Problem> {
-        let field = self.field(name)?;
-        let column = field.sql();
+        let field = self.filter(name)?;
+        let column = &field.sql;
         let empty = match value {
             Operand::Null => true,
             Operand::Text(literal) => literal.text.is_empty(),
             _ => false,
         };
-        match operator {
-            Operator::Equal if empty => return Ok(format!("{column} IS NULL")),
-            Operator::NotEqual if empty => return Ok(format!("{column} IS NOT NULL")),
-            Operator::Like => return self.like(name, field, value),
-            _ if matches!(value, Operand::Null) => {
+        match (operator, value) {
+            (Operator::Equal, _) if empty => return Ok(format!("{column} IS NULL")),
+            (Operator::NotEqual, _) if empty => return Ok(format!("{column} IS NOT NULL")),
+            (Operator::Like, _) => return self.like(name, &field, value),
+            (_, Operand::Null) => {
                 return Err(Problem::malformed(name.at, "unexpected token: 'null'"));
             }
+            (_, Operand::Period(period)) => return self.during(name, &field, operator, *period),
             _ => {}
         }
         let ordered = !matches!(operator, Operator::Equal | Operator::NotEqual);
-        if ordered && field.kind == Kind::Boolean {
+        if ordered && *field.kind == Kind::Boolean {
             return Err(invalid_operator(name, "boolean"));
         }
-        let parameter = self.value(name, field, value)?;
+        let parameter = self.value(name, &field, value)?;
         let sign = match operator {
             Operator::NotEqual => "IS NOT",
             Operator::Less => "<",
@@ -173,14 +212,45 @@ impl<'o> Planner<'o> {
         Ok(format!("{column} {sign} {parameter}"))
     }
 
+    /// Compares with a span of days: equal is within, less is before, greater is after.
+    fn during(
+        &mut self,
+        name: Name<'_>,
+        field: &Column<'_>,
+        operator: Operator,
+        period: Period,
+    ) -> Result<String, Problem> {
+        let (from, to) = period.days(self.today);
+        let column = &field.sql;
+        let mut compare = |sign: &str, day: i64| {
+            let edge = match field.kind {
+                Kind::Date => Owned::Text(calendar::date(day)),
+                Kind::DateTime => Owned::Int(day * calendar::DAY),
+                _ => return Err(wrong_type(name, field)),
+            };
+            Ok(format!("{column} {sign} {}", self.bind(name, edge)?))
+        };
+        match operator {
+            Operator::Less => compare("<", from),
+            Operator::LessOrEqual => compare("<", to),
+            Operator::Greater => compare(">=", to),
+            Operator::GreaterOrEqual => compare(">=", from),
+            Operator::Equal | Operator::NotEqual | Operator::Like => {
+                let within = format!("({} AND {})", compare(">=", from)?, compare("<", to)?);
+                let negated = operator == Operator::NotEqual;
+                Ok(if negated { format!("NOT ifnull({within}, 0)") } else { within })
+            }
+        }
+    }
+
     fn like(
         &mut self,
         name: Name<'_>,
-        field: &Field,
+        field: &Column<'_>,
         value: &Operand<'_>,
     ) -> Result<String, Problem> {
-        if !matches!(field.kind, Kind::Text(_) | Kind::Email) {
-            return Err(invalid_operator(name, type_name(&field.kind)));
+        if !field.kind.is_text() {
+            return Err(invalid_operator(name, type_name(field.kind)));
         }
         let Operand::Text(literal) = value else { return Err(wrong_type(name, field)) };
         if literal.pattern.len() > PATTERN {
@@ -190,7 +260,7 @@ impl<'o> Planner<'o> {
             ));
         }
         let parameter = self.bind(name, Owned::Text(literal.pattern.clone()))?;
-        Ok(format!("{} LIKE {parameter} ESCAPE '\\'", field.sql()))
+        Ok(format!("{} LIKE {parameter} ESCAPE '\\'", field.sql))
     }
 
     fn members(
@@ -199,14 +269,14 @@ impl<'o> Planner<'o> {
         negated: bool,
         values: &[Operand<'_>],
     ) -> Result<String, Problem> {
-        let field = self.field(name)?;
-        let column = field.sql();
+        let field = self.filter(name)?;
+        let column = &field.sql;
         let mut null = false;
         let mut list = Vec::with_capacity(values.len());
         for value in values {
             match value {
                 Operand::Null => null = true,
-                _ => list.push(self.value(name, field, value)?),
+                _ => list.push(self.value(name, &field, value)?),
             }
         }
         // An empty field is in the list if `null` is, and not in it if `null` is not.
@@ -215,19 +285,45 @@ impl<'o> Planner<'o> {
         Ok(if negated { format!("NOT {member}") } else { member })
     }
 
+    /// Does a field have one of these among its values? Custom fields alone can have several:
+    /// the org has no other multi-select picklists.
+    fn includes(
+        &mut self,
+        name: Name<'_>,
+        negated: bool,
+        values: &[Literal],
+    ) -> Result<String, Problem> {
+        let field = self.filter(name)?;
+        if !field.path.last().is_some_and(|last| last.ends_with("__c")) {
+            return Err(invalid_operator(name, type_name(field.kind)));
+        }
+        let mut terms = Vec::with_capacity(values.len());
+        for value in values {
+            let mut parts = Vec::new();
+            for part in value.text.split(';') {
+                let wanted = Owned::Text(format!(";{};", part.to_ascii_lowercase()));
+                let wanted = self.bind(name, wanted)?;
+                parts.push(format!("instr(lower(';' || {} || ';'), {wanted}) > 0", field.sql));
+            }
+            terms.push(halves(&parts, "AND"));
+        }
+        let any = format!("ifnull({}, 0)", halves(&terms, "OR"));
+        Ok(if negated { format!("NOT {any}") } else { any })
+    }
+
     /// Binds a value as the field stores it.
     fn value(
         &mut self,
         name: Name<'_>,
-        field: &Field,
+        field: &Column<'_>,
         value: &Operand<'_>,
     ) -> Result<String, Problem> {
         let number = |text: &str| {
             let plain = text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b));
             text.parse::<f64>().ok().filter(|x| plain && x.is_finite())
         };
-        let owned = match (&field.kind, value) {
-            (Kind::Text(_) | Kind::Email, Operand::Text(literal)) => {
+        let owned = match (field.kind, value) {
+            (kind, Operand::Text(literal)) if kind.is_text() => {
                 Some(Owned::Text(literal.text.clone()))
             }
             (Kind::Id, Operand::Text(literal)) => {
@@ -238,7 +334,9 @@ impl<'o> Planner<'o> {
                 Some(Owned::Text(String::from_utf8_lossy(&id).into_owned()))
             }
             (Kind::Boolean, Operand::Boolean(b)) => Some(Owned::Int((*b).into())),
-            (Kind::Int | Kind::Number(_), Operand::Number(text)) => number(text).map(Owned::Real),
+            (Kind::Int | Kind::Number { .. }, Operand::Number(text)) => {
+                number(text).map(Owned::Real)
+            }
             (Kind::Date, Operand::Number(text)) => {
                 calendar::is_date(text).then(|| Owned::Text((*text).to_owned()))
             }
@@ -261,51 +359,58 @@ impl<'o> Planner<'o> {
 
     fn bind(&mut self, name: Name<'_>, value: Owned) -> Result<String, Problem> {
         if self.parameters.len() >= PARAMETERS {
-            return Err(Problem {
-                code: "QUERY_TOO_COMPLICATED",
-                at: name.at,
-                text: "the query has too many values".into(),
-            });
+            let text = "the query has too many values";
+            return Err(Problem::new("QUERY_TOO_COMPLICATED", name.at, text));
         }
         self.parameters.push(value);
         Ok(format!("?{}", self.parameters.len()))
     }
 }
 
+/// Joins halves of halves: the depth of an expression is bounded in SQLite, its length is not.
+fn halves(terms: &[String], word: &str) -> String {
+    match terms {
+        [] => "0".into(),
+        [term] => term.clone(),
+        _ => {
+            let (left, right) = terms.split_at(terms.len() / 2);
+            format!("({} {word} {})", halves(left, word), halves(right, word))
+        }
+    }
+}
+
 fn invalid_id(name: Name<'_>, id: &str) -> Problem {
     let shown: String = id.chars().take(100).collect();
     let text = format!("invalid ID field: {shown}");
-    Problem { code: "INVALID_QUERY_FILTER_OPERATOR", at: name.at, text }
+    Problem::new("INVALID_QUERY_FILTER_OPERATOR", name.at, text)
 }
 
 fn invalid_operator(name: Name<'_>, kind: &str) -> Problem {
     let text = format!("invalid operator on {kind} field");
-    Problem { code: "INVALID_QUERY_FILTER_OPERATOR", at: name.at, text }
+    Problem::new("INVALID_QUERY_FILTER_OPERATOR", name.at, text)
 }
 
 fn type_name(kind: &Kind) -> &'static str {
     match kind {
         Kind::Id | Kind::Reference(_) => "id",
-        Kind::Text(_) | Kind::Email => "string",
+        Kind::Text(_) | Kind::Picklist(_) | Kind::Email => "string",
         Kind::Boolean => "boolean",
         Kind::Int => "int",
-        Kind::Number(_) => "double",
+        Kind::Number { .. } => "double",
         Kind::Date => "date",
         Kind::DateTime => "dateTime",
+        Kind::Base64 => "base64Binary",
+        Kind::Address => "address",
     }
 }
 
-fn wrong_type(name: Name<'_>, field: &Field) -> Problem {
-    let kind = type_name(&field.kind);
-    let quotes = match field.kind {
-        Kind::Id | Kind::Reference(_) | Kind::Text(_) | Kind::Email => {
-            "should be enclosed in quotes"
-        }
-        _ => "should not be enclosed in quotes",
-    };
+fn wrong_type(name: Name<'_>, field: &Column<'_>) -> Problem {
+    let kind = type_name(field.kind);
+    let in_quotes = field.kind.is_text() || kind == "id";
+    let should = if in_quotes { "should be" } else { "should not be" };
     let text = format!(
-        "value of filter criterion for field '{}' must be of type {kind} and {quotes}",
-        field.name
+        "value of filter criterion for field '{}' must be of type {kind} and {should} enclosed in quotes",
+        field.name()
     );
-    Problem { code: "INVALID_FIELD", at: name.at, text }
+    Problem::new("INVALID_FIELD", name.at, text)
 }

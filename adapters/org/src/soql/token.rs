@@ -10,7 +10,7 @@ pub(crate) struct Token<'a> {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kind {
-    /// A name, perhaps with dots; also a keyword.
+    /// A name, perhaps with dots; also a keyword, and a date literal with its count.
     Word,
     Text(Literal),
     /// Anything that begins with a digit or a sign: a number, a date or a moment.
@@ -40,7 +40,7 @@ pub(crate) fn tokens(query: &str) -> Result<Vec<Token<'_>>, (usize, String)> {
                 let (len, literal) = literal(rest).map_err(|(offset, text)| (at + offset, text))?;
                 (len, Kind::Text(literal))
             }
-            'a'..='z' | 'A'..='Z' | '_' => (run(rest, "_."), Kind::Word),
+            'a'..='z' | 'A'..='Z' | '_' => (run(rest, "_.:"), Kind::Word),
             '0'..='9' | '+' | '-' | '.' => (run(&rest[1..], "+-.:") + 1, Kind::Number),
             '<' | '>' | '!' if rest[1..].starts_with(['=', '>']) => (2, Kind::Symbol),
             '=' | '<' | '>' | '(' | ')' | ',' => (1, Kind::Symbol),

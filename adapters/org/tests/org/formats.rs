@@ -6,7 +6,7 @@ use sfbulk_org::{Config, Limits};
 
 use crate::client::{Answer, CSV, Client, JSON, XML, XMLNS};
 
-fn json_job(client: &mut Client, operation: &str, object: &str) -> String {
+pub(crate) fn json_job(client: &mut Client, operation: &str, object: &str) -> String {
     let document =
         format!(r#"{{"operation":"{operation}","object":"{object}","contentType":"JSON"}}"#);
     let created = client.post("job", JSON, document);
@@ -14,7 +14,7 @@ fn json_job(client: &mut Client, operation: &str, object: &str) -> String {
     created.member("id").to_owned()
 }
 
-fn xml_job(client: &mut Client, operation: &str, object: &str) -> String {
+pub(crate) fn xml_job(client: &mut Client, operation: &str, object: &str) -> String {
     let document = format!(
         "<jobInfo xmlns=\"{XMLNS}\"><operation>{operation}</operation><object>{object}</object></jobInfo>"
     );
@@ -22,7 +22,12 @@ fn xml_job(client: &mut Client, operation: &str, object: &str) -> String {
 }
 
 /// Adds a batch and waits for its end; tells its path and its info.
-fn run(client: &mut Client, job: &str, media_type: &str, body: &str) -> (String, Answer) {
+pub(crate) fn run(
+    client: &mut Client,
+    job: &str,
+    media_type: &str,
+    body: &str,
+) -> (String, Answer) {
     let added = client.post(&format!("job/{job}/batch"), media_type, body.to_owned());
     assert_eq!(added.status, 201, "{}", added.body);
     let id = if media_type == JSON { added.member("id") } else { added.element("id") };

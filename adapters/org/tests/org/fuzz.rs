@@ -34,8 +34,17 @@ fn condition() -> impl Strategy<Value = String> {
         "IsDeleted",
         "CreatedDate",
         "ParentId",
+        "Parent.Name",
+        "Parent.Owner.UserRole.Name",
+        "Owner.CreatedDate",
+        "Account.Parent.IsDeleted",
+        "Tags__c",
+        "Account__r.CreatedBy.Email",
+        "BillingAddress",
     ]);
-    let sign = prop::sample::select(vec!["=", "!=", "<", ">=", "LIKE", "IN", "NOT IN"]);
+    let signs =
+        vec!["=", "!=", "<", ">=", "LIKE", "IN", "NOT IN", "INCLUDES", "EXCLUDES", "<=", ">"];
+    let sign = prop::sample::select(signs);
     let value = prop::sample::select(vec![
         "null",
         "'a%'",
@@ -48,6 +57,10 @@ fn condition() -> impl Strategy<Value = String> {
         "(1, 2)",
         "('001000000000001AAA')",
         "(null)",
+        "('a;b', ';')",
+        "TODAY",
+        "LAST_N_QUARTERS:9999",
+        "next_n_days:0",
     ]);
     let leaf =
         (field, sign, value).prop_map(|(field, sign, value)| format!("{field} {sign} {value}"));
@@ -92,6 +105,13 @@ fn soup() -> impl Strategy<Value = String> {
         "NULLS",
         "LAST",
         "LIMIT",
+        "TYPEOF",
+        "INCLUDES",
+        "Owner.Name",
+        "Owner..",
+        "Who.Id",
+        "THIS_WEEK",
+        "N_YEARS_AGO:",
         "2026-01-01",
         "é",
         "'",
@@ -102,11 +122,18 @@ fn soup() -> impl Strategy<Value = String> {
 #[test]
 fn every_query_ends() {
     let client = client();
-    client.borrow_mut().insert("Account", "Name,AnnualRevenue\na,5\nb,\n");
+    client.borrow_mut().insert(
+        "Account",
+        "Name,AnnualRevenue,Tags__c,Account__c,ParentId\na,5,a;b,001000000000002,\nb,,,,001000000000001AAA\n",
+    );
     let job = client.borrow_mut().job("query", "Account", "");
     let query = prop_oneof![
         condition().prop_map(|condition| format!("SELECT Id, Name FROM Account WHERE {condition}")),
         soup(),
+        condition().prop_map(|condition| format!(
+            "SELECT Parent.Id, Parent.Parent.Owner.Name FROM Account WHERE {condition} \
+             ORDER BY Parent.Owner.Alias DESC NULLS LAST, Account__r.Name"
+        )),
         soup().prop_map(|soup| format!("SELECT Id FROM Account WHERE {soup}")),
         any::<String>(),
     ];
@@ -210,6 +237,44 @@ fn every_batch_of_json_and_xml_ends() {
             prop_assert!(!list.contains("Queued") && !list.contains("InternalServerError"), "{list}");
         });
     }
+}
+
+#[test]
+fn every_header_ends() {
+    let client = client();
+    client.borrow_mut().insert("Account", "Name,Key__c\nA,a\n");
+    let job = client.borrow_mut().job("insert", "Task", "");
+    let part = prop::sample::select(vec![
+        "Who",
+        "What",
+        "Owner",
+        "Account",
+        "Contact",
+        "Key__c",
+        "Email",
+        "Id",
+        "Account__r",
+        "X__r",
+        "Subject",
+        ":",
+        ".",
+        "é",
+        "\"",
+        "__r",
+        "__c",
+        " ",
+    ]);
+    let name = prop::collection::vec(part, 0..6).prop_map(|parts| parts.concat());
+    let cell = prop::sample::select(vec!["a", "", "#N/A", "001000000000001", "a@b.cd"]);
+    let columns = prop::collection::vec((name, cell), 1..4);
+    proptest!(ProptestConfig::with_cases(1_000), |(columns in columns)| {
+        let quoted: Vec<_> =
+            columns.iter().map(|(name, _)| format!("\"{}\"", name.replace('"', "\"\""))).collect();
+        let cells: Vec<_> = columns.iter().map(|(_, cell)| *cell).collect();
+        let file = format!("{}\n{}\n", quoted.join(","), cells.join(","));
+        let message = outcome(&client, &job, file.as_bytes());
+        prop_assert!(!message.contains("InternalServerError"), "{file}: {message}");
+    });
 }
 
 #[test]

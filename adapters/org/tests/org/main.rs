@@ -1,9 +1,13 @@
 //! The practice org asked through its front door, in virtual time.
 
 mod client;
+mod deletes;
 mod faults;
 mod formats;
 mod fuzz;
+mod nesting;
+mod objects;
+mod parents;
 mod persistence;
 mod records;
 mod refusals;

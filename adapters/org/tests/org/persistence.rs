@@ -35,6 +35,39 @@ fn records_jobs_fields_and_time_survive() {
 }
 
 #[test]
+fn a_file_of_an_older_version_learns_the_new_objects() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("org.db");
+    drop(Org::open(&path).unwrap());
+    let older = rusqlite::Connection::open(&path).unwrap();
+    older
+        .execute_batch(
+            "DROP TABLE r_Campaign; ALTER TABLE r_Account DROP COLUMN RecordTypeId;
+             DELETE FROM r_Pricebook2; DELETE FROM _meta WHERE key = 'seeded';",
+        )
+        .unwrap();
+    drop(older);
+    let mut client = Client::of(Org::open(&path).unwrap());
+    assert!(client.insert("Campaign", "Name\nFair\n")[0].contains("\"701000000000001AAA\""));
+    let rows = client.query("Account", "SELECT RecordType.Name FROM Account");
+    assert_eq!(rows, "Records not found for this query");
+    let rows = client.query("Pricebook2", "SELECT Name FROM Pricebook2");
+    assert_eq!(rows, "\"Name\"\n\"Standard Price Book\"\n");
+}
+
+#[test]
+fn what_was_there_from_the_start_stays_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("org.db");
+    let mut client = Client::of(Org::open(&path).unwrap());
+    client.load("hardDelete", "Folder", "", "Id\n00l000000000001AAA\n");
+    drop(client);
+    let mut client = Client::of(Org::open(&path).unwrap());
+    let rows = client.query("Folder", "SELECT Id FROM Folder");
+    assert_eq!(rows, "Records not found for this query");
+}
+
+#[test]
 fn a_file_has_one_owner() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("org.db");

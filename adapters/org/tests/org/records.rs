@@ -323,7 +323,7 @@ fn a_file_that_cannot_be_read_fails_whole() {
         ("\u{feff}LastName\nByron\n", "InvalidBatch : Field name not found : \u{feff}LastName"),
         (
             "LastName,Account.Erp_Key__c\nA,1\n",
-            "InvalidBatch : Field name not found : Account.Erp_Key__c (the practice org knows no relationship columns)",
+            "InvalidBatch : Field name not found : Account.Erp_Key__c",
         ),
         ("LastName,lastname\nA,B\n", "InvalidBatch : Duplicate field name found : lastname"),
         ("LastName\n", "InvalidBatch : Records not found"),

@@ -115,6 +115,159 @@ fn objects_and_fields_are_described() {
     assert_eq!(total, &Value::Bool(true));
 }
 
+/// The fields of an object as describe tells them, by their names.
+fn fields(client: &mut Client, object: &str) -> serde_json::Map<String, Value> {
+    let mut told = client.found(&format!("sobjects/{object}/describe"));
+    let Value::Array(fields) = told["fields"].take() else { panic!("{told}") };
+    fields.into_iter().map(|field| (field["name"].as_str().unwrap().to_owned(), field)).collect()
+}
+
+#[test]
+fn fields_are_described_by_what_they_hold() {
+    let mut client = client();
+    for (object, name, kind, length, precision, scale) in [
+        ("Account", "Name", "string", 255, 0, 0),
+        ("Account", "Industry", "picklist", 255, 0, 0),
+        ("Account", "BillingStreet", "textarea", 255, 0, 0),
+        ("Account", "BillingAddress", "address", 0, 0, 0),
+        ("Account", "Website", "url", 255, 0, 0),
+        ("Account", "Phone", "phone", 40, 0, 0),
+        ("Account", "AnnualRevenue", "currency", 0, 18, 2),
+        ("Account", "NumberOfEmployees", "int", 0, 0, 0),
+        ("Account", "ParentId", "reference", 18, 0, 0),
+        ("Contact", "Email", "email", 80, 0, 0),
+        ("Contact", "Birthdate", "date", 0, 0, 0),
+        ("Contact", "DoNotCall", "boolean", 0, 0, 0),
+        ("Opportunity", "Probability", "percent", 0, 3, 0),
+        ("Attachment", "Body", "base64", 0, 0, 0),
+        ("Event", "ShowAs", "picklist", 255, 0, 0),
+    ] {
+        let field = &fields(&mut client, object)[name];
+        let expected = serde_json::json!([kind, length, length * 3, precision, scale]);
+        let found = ["type", "length", "byteLength", "precision", "scale"].map(|of| &field[of]);
+        assert_eq!(serde_json::json!(found), expected, "{object}.{name}");
+    }
+}
+
+#[test]
+fn picklists_are_described_with_their_values() {
+    let mut client = client();
+    let event = fields(&mut client, "Event");
+    let values: Vec<_> = event["ShowAs"]["picklistValues"].as_array().unwrap().iter().collect();
+    let choice = |value: &str, is_default: bool| {
+        serde_json::json!({
+            "active": true, "defaultValue": is_default, "label": value, "validFor": null, "value": value,
+        })
+    };
+    let expected = [choice("Busy", true), choice("OutOfOffice", false), choice("Free", false)];
+    assert_eq!(values, expected.iter().collect::<Vec<_>>());
+    assert_eq!(event["ShowAs"]["restrictedPicklist"], true);
+    assert_eq!(event["ShowAs"]["defaultedOnCreate"], true);
+    let rating = &fields(&mut client, "Account")["Rating"];
+    assert_eq!(rating["picklistValues"].as_array().unwrap().len(), 3);
+    assert_eq!(rating["restrictedPicklist"], false, "others are taken");
+    assert_eq!(event["Subject"]["picklistValues"], serde_json::json!([]));
+}
+
+#[test]
+fn references_and_keys_are_described() {
+    let mut client = client();
+    client.insert("Plant__c", "Name\nA\n");
+    client.insert("Account", "Name,Plant__c,Region__c\nA,,\n");
+    for (object, name, to, relationship) in [
+        ("Task", "WhoId", &["Contact", "Lead"][..], Some("Who")),
+        ("Lead", "OwnerId", &["Group", "User"], Some("Owner")),
+        ("Account", "ParentId", &["Account"], Some("Parent")),
+        ("Account", "Plant__c", &["Plant__c"], Some("Plant__r")),
+        ("Account", "Region__c", &[], None),
+        ("Account", "Name", &[], None),
+    ] {
+        let field = &fields(&mut client, object)[name];
+        assert_eq!(field["referenceTo"], serde_json::json!(to), "{object}.{name}");
+        assert_eq!(field["relationshipName"].as_str(), relationship, "{object}.{name}");
+    }
+    for (object, name, external, key) in [
+        ("Account", "Id", false, true),
+        ("Account", "Plant__c", true, true),
+        ("Account", "Phone", false, false),
+        ("Contact", "Email", false, true),
+        ("User", "Username", false, true),
+    ] {
+        let field = &fields(&mut client, object)[name];
+        assert_eq!((&field["externalId"], &field["idLookup"]), (&external.into(), &key.into()));
+    }
+    let names = |client: &mut Client, object: &str| {
+        let fields = fields(client, object);
+        let told = fields.values().filter(|field| field["nameField"] == true);
+        told.map(|field| field["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&mut client, "Order"), ["OrderNumber"]);
+    assert_eq!(names(&mut client, "Account"), ["Name"]);
+    let children = client.found("sobjects/Account/describe")["childRelationships"].take();
+    let contacts = serde_json::json!({
+        "childSObject": "Contact", "field": "AccountId", "relationshipName": null,
+        "cascadeDelete": true, "restrictedDelete": false,
+    });
+    assert!(children.as_array().unwrap().contains(&contacts), "{children}");
+}
+
+#[test]
+fn what_can_be_done_is_described() {
+    let mut client = client();
+    for (object, may) in [
+        ("Account", [true, true, true]),
+        ("User", [true, true, false]),
+        ("Profile", [false, true, false]),
+        ("ContentDocument", [false, true, true]),
+    ] {
+        let told = client.found(&format!("sobjects/{object}/describe"));
+        let found = ["createable", "updateable", "deletable"].map(|what| told[what] == true);
+        assert_eq!(found, may, "{object}");
+    }
+    for (object, name, create, update, compared) in [
+        ("Account", "Phone", true, true, true),
+        ("Account", "Id", false, false, true),
+        ("Account", "CreatedDate", false, false, true),
+        ("Account", "BillingAddress", false, false, false),
+        ("Attachment", "Body", false, false, false),
+        ("Contact", "Name", false, false, true),
+        ("Profile", "Name", false, true, true),
+    ] {
+        let field = &fields(&mut client, object)[name];
+        let found =
+            ["createable", "updateable", "filterable", "sortable"].map(|what| field[what] == true);
+        assert_eq!(found, [create, update, compared, compared], "{object}.{name}");
+    }
+}
+
+#[test]
+fn a_query_follows_relationships() {
+    let mut client = client();
+    client.insert("Account", "Name,Key__c\nTop,1\n");
+    client.insert("Contact", "LastName,Email,Account.Key__c\nKing,king@example.com,1\nAlone,,\n");
+    client.insert("Task", "Subject,Contact:Who.Email\nCall,king@example.com\n");
+    let soql =
+        "SELECT+LastName,Account.Name,Account.Owner.CreatedDate+FROM+Contact+ORDER+BY+Account.Name";
+    let answer = client.found(&format!("query?q={soql}"));
+    let account = &answer["records"][1]["Account"];
+    assert_eq!(answer["records"][0]["Account"], Value::Null);
+    assert_eq!(account["attributes"]["url"], format!("{DATA}/sobjects/Account/001000000000001AAA"));
+    assert_eq!(
+        (&account["Name"], &account["Owner"]["attributes"]["type"]),
+        (&"Top".into(), &"User".into())
+    );
+    assert!(account["Owner"]["CreatedDate"].as_str().unwrap().ends_with("+0000"));
+    let answer = client
+        .found("query?q=SELECT+Who.Name+FROM+Task+WHERE+Who.Type='Contact'+AND+CreatedDate=TODAY");
+    let who = &answer["records"][0]["Who"];
+    assert_eq!((&who["attributes"]["type"], &who["Name"]), (&"Contact".into(), &"King".into()));
+    let refused = client.rest_refusal(&format!("{DATA}/query?q=SELECT+Nobody.Name+FROM+Task"));
+    assert!(refused.starts_with("400 INVALID_FIELD: \nSELECT Nobody.Name"), "{refused}");
+    let refused =
+        client.rest_refusal(&format!("{DATA}/query?q=SELECT+(SELECT+Id+FROM+Tasks)+FROM+Contact"));
+    assert!(refused.starts_with("400 FeatureNotEnabled: "), "{refused}");
+}
+
 #[test]
 fn limits_are_what_is_left() {
     let limits = Limits { daily_requests: 10, daily_batches: 5, ..Limits::default() };

@@ -1,5 +1,7 @@
 //! Queries: which rows they find, in which order, and what they cannot say.
 
+use std::fmt::Write as _;
+
 use crate::client::Client;
 
 /// Five accounts, told apart by `Site`.
@@ -112,10 +114,23 @@ fn dates_and_booleans_are_compared_by_type() {
     }
 }
 
+/// A query, the code it is refused with, and what is said about it.
+type Refusal = (&'static str, &'static str, &'static str);
+
+fn assert_refused(cases: &[Refusal]) {
+    let mut client = accounts();
+    for (soql, code, text) in cases {
+        let told = client.files("query", "Account", soql).unwrap_err();
+        let start = format!("InvalidBatch : Failed to process query: {code}: \n");
+        assert!(told.starts_with(&start), "{soql}: {told}");
+        assert!(told.contains(text), "{soql}: {told}");
+        assert!(told.contains("\nERROR at Row:1:Column:"), "{told}");
+    }
+}
+
 #[test]
 fn what_cannot_be_answered_fails_the_batch() {
-    let mut client = accounts();
-    for (soql, code, text) in [
+    assert_refused(&[
         (
             "SELECT Nme FROM Account",
             "INVALID_FIELD",
@@ -123,28 +138,40 @@ fn what_cannot_be_answered_fails_the_batch() {
         ),
         ("SELECT Id FROM Acount", "INVALID_TYPE", "sObject type 'Acount' is not supported."),
         (
-            "SELECT Owner.Name FROM Account",
+            "SELECT Ownr.Name FROM Account",
             "INVALID_FIELD",
-            "Didn't understand relationship 'Owner' in field path.",
+            "Didn't understand relationship 'Ownr' in field path.",
         ),
+        (
+            "SELECT Owner.Nme FROM Account",
+            "INVALID_FIELD",
+            "No such column 'Nme' on entity 'User'.",
+        ),
+        (
+            "SELECT TYPEOF Owner WHEN User THEN Id END FROM Account",
+            "MALFORMED_QUERY",
+            "TYPEOF is not",
+        ),
+        ("SELECT Name FROM Account HAVING COUNT(Id) > 1", "MALFORMED_QUERY", "HAVING is not"),
+        (
+            "SELECT toLabel(Name) FROM Account",
+            "MALFORMED_QUERY",
+            "The function TOLABEL() is not supported in bulk queries of the practice org",
+        ),
+        ("SELECT Id FROM Account WHERE Tag__c INCLUDES (5)", "MALFORMED_QUERY", "token: '5'"),
         ("SELECT Id, id FROM Account", "INVALID_FIELD", "duplicate field selected: Id"),
         ("SELECT COUNT() FROM Account", "MALFORMED_QUERY", "The function COUNT() is not supported"),
         ("SELECT Name FROM Account GROUP BY Name", "MALFORMED_QUERY", "GROUP is not supported"),
         ("SELECT Id FROM Account LIMIT 1 OFFSET 5", "MALFORMED_QUERY", "OFFSET is not supported"),
-        (
-            "SELECT Id, (SELECT Id FROM Contacts) FROM Account",
-            "MALFORMED_QUERY",
-            "A sub-query is not supported",
-        ),
         (
             "SELECT Id FROM Account WHERE Id IN (SELECT AccountId FROM Contact)",
             "MALFORMED_QUERY",
             "A sub-query is not",
         ),
         (
-            "SELECT Id FROM Account WHERE CreatedDate = TODAY",
+            "SELECT Id FROM Account WHERE CreatedDate = SOMEDAY",
             "MALFORMED_QUERY",
-            "The date literal TODAY is not",
+            "unexpected token: 'SOMEDAY'",
         ),
         (
             "SELECT Id FROM Account WHERE Name = 'a' AND Site = 'b' OR Site = 'c'",
@@ -162,6 +189,37 @@ fn what_cannot_be_answered_fails_the_batch() {
         ("DELETE FROM Account", "MALFORMED_QUERY", "unexpected token: 'DELETE'"),
         ("SELECT Id FROM Account; DROP TABLE x", "MALFORMED_QUERY", "unexpected char: ';'"),
         ("SELECT Id FROM Account WHERE Name = 'a", "MALFORMED_QUERY", "Illegal string literal"),
+    ]);
+}
+
+#[test]
+fn what_cannot_be_compared_fails_the_batch() {
+    assert_refused(&[
+        (
+            "SELECT Id FROM Account WHERE BillingAddress = 'x'",
+            "INVALID_FIELD",
+            "field 'BillingAddress' can not be filtered in a query call",
+        ),
+        (
+            "SELECT Id FROM Account ORDER BY ShippingAddress",
+            "INVALID_FIELD",
+            "field 'ShippingAddress' can not be sorted in a query call",
+        ),
+        (
+            "SELECT Id FROM Account WHERE Industry INCLUDES ('a')",
+            "INVALID_QUERY_FILTER_OPERATOR",
+            "invalid operator on string field",
+        ),
+        (
+            "SELECT Id FROM Account WHERE Name = TODAY",
+            "INVALID_FIELD",
+            "value of filter criterion for field 'Name' must be of type string",
+        ),
+        (
+            "SELECT Id FROM Account WHERE CreatedDate IN (TODAY)",
+            "INVALID_FIELD",
+            "value of filter criterion for field 'CreatedDate' must be of type dateTime",
+        ),
         (
             "SELECT Id FROM Account WHERE Name = 5",
             "INVALID_FIELD",
@@ -192,13 +250,140 @@ fn what_cannot_be_answered_fails_the_batch() {
             "INVALID_QUERY_FILTER_OPERATOR",
             "invalid ID field: x",
         ),
+    ]);
+}
+
+#[test]
+fn what_bulk_queries_never_select_is_refused_in_the_services_words() {
+    let mut client = accounts();
+    for (object, soql, message) in [
+        (
+            "Account",
+            "SELECT Id, (SELECT Id FROM Contacts) FROM Account",
+            "FeatureNotEnabled : Aggregate Relationships not supported in Bulk Query with CSV content type",
+        ),
+        (
+            "Account",
+            "SELECT Id, BillingAddress FROM Account",
+            "InvalidBatch : Failed to process query: FUNCTIONALITY_NOT_ENABLED: Selecting compound data not supported \
+             in Bulk Query",
+        ),
+        (
+            "Contact",
+            "SELECT Id, Account.BillingAddress FROM Contact",
+            "InvalidBatch : Failed to process query: FUNCTIONALITY_NOT_ENABLED: Selecting compound data not supported \
+             in Bulk Query",
+        ),
+        (
+            "Attachment",
+            "SELECT Body FROM Attachment",
+            "InvalidBatch : Failed to process query: FUNCTIONALITY_NOT_ENABLED: Selecting binary data not supported \
+             in Bulk Query",
+        ),
     ] {
-        let told = client.files("query", "Account", soql).unwrap_err();
-        let start = format!("InvalidBatch : Failed to process query: {code}: \n");
-        assert!(told.starts_with(&start), "{soql}: {told}");
-        assert!(told.contains(text), "{soql}: {told}");
-        assert!(told.contains("\nERROR at Row:1:Column:"), "{told}");
+        assert_eq!(client.files("query", object, soql).unwrap_err(), message);
     }
+}
+
+#[test]
+fn date_literals_follow_the_clock() {
+    // The org's first batches end on Thursday, 2026-01-01, shortly after midnight.
+    let mut client = Client::new();
+    let days = [
+        "2025-01-01",
+        "2025-09-30",
+        "2025-10-01",
+        "2025-11-30",
+        "2025-12-01",
+        "2025-12-21",
+        "2025-12-28",
+        "2025-12-31",
+        "2026-01-01",
+        "2026-01-02",
+        "2026-01-04",
+        "2026-01-11",
+        "2026-02-01",
+        "2026-04-01",
+        "2027-01-01",
+    ];
+    let mut file = "Name,StageName,CloseDate\n".to_owned();
+    for (day, letter) in days.iter().zip('a'..) {
+        writeln!(file, "{letter},New,{day}").unwrap();
+    }
+    file.push_str("z,New,2100-01-01\n");
+    assert_eq!(client.insert("Opportunity", file).len(), 16);
+    for (condition, names) in [
+        ("= TODAY", "i"),
+        ("= yesterday", "h"),
+        ("= TOMORROW", "j"),
+        ("!= THIS_YEAR", "abcdefghoz"),
+        ("< THIS_MONTH", "abcdefgh"),
+        ("<= THIS_WEEK AND CloseDate >= LAST_WEEK", "fghij"),
+        ("> THIS_QUARTER", "noz"),
+        ("= NEXT_WEEK", "k"),
+        ("= LAST_MONTH", "efgh"),
+        ("= LAST_QUARTER", "cdefgh"),
+        ("= LAST_N_DAYS:4", "ghi"),
+        ("= NEXT_N_DAYS:3", "jk"),
+        ("= NEXT_N_WEEKS:2", "kl"),
+        ("= N_DAYS_AGO:1", "h"),
+        ("= LAST_90_DAYS", "defghi"),
+        ("= NEXT_90_DAYS", "jklmn"),
+        ("= NEXT_YEAR", "o"),
+        ("= LAST_N_YEARS:1", "abcdefgh"),
+    ] {
+        let soql =
+            format!("SELECT Name FROM Opportunity WHERE CloseDate {condition} ORDER BY Name");
+        let rows = client.query("Opportunity", &soql);
+        let found: String = rows.lines().skip(1).map(|line| line.trim_matches('"')).collect();
+        assert_eq!(found, names, "{condition}");
+    }
+    let soql = "SELECT Name FROM Opportunity WHERE CreatedDate = TODAY AND CloseDate = TODAY";
+    assert_eq!(client.query("Opportunity", soql), "\"Name\"\n\"i\"\n");
+    client.wait(86_400);
+    assert_eq!(client.query("Opportunity", soql), "Records not found for this query");
+}
+
+#[test]
+fn values_of_a_list_are_found_one_by_one() {
+    let mut client = Client::new();
+    client
+        .insert("Account", "Site,Name,Tags__c\n1,A,red;green\n2,B,Green;blue\n3,C,\n4,D,reddish\n");
+    for (condition, sites) in [
+        ("Tags__c INCLUDES ('red')", "1"),
+        ("Tags__c INCLUDES ('green')", "12"),
+        ("Tags__c includes ('red;green', 'BLUE')", "12"),
+        ("Tags__c INCLUDES ('red;blue')", ""),
+        ("Tags__c EXCLUDES ('green')", "34"),
+        ("NOT Tags__c EXCLUDES ('green')", "12"),
+        ("Tags__c = 'red;green'", "1"),
+    ] {
+        assert_eq!(found(&mut client, &format!("WHERE {condition}")), sites, "{condition}");
+    }
+}
+
+#[test]
+fn a_query_has_bounds() {
+    let mut client = accounts();
+    let many = vec!["Name"; 33].join(", ");
+    let told = client.files("query", "Account", &format!("SELECT Id FROM Account ORDER BY {many}"));
+    assert!(told.unwrap_err().contains("at most 32 fields are allowed in ORDER BY"));
+    let deep = format!("SELECT {}Name FROM Account", "Parent.".repeat(6));
+    let told = client.files("query", "Account", &deep).unwrap_err();
+    assert!(told.contains("a path has at most 5 relationships"), "{told}");
+    let paths = ["Parent", "Owner", "CreatedBy", "LastModifiedBy"];
+    let mut wide = Vec::new();
+    for a in paths {
+        for b in ["CreatedBy", "LastModifiedBy", "Profile", "UserRole"] {
+            for c in ["CreatedBy", "LastModifiedBy", "Manager"] {
+                let a = if a == "Parent" { "Parent.Owner" } else { a };
+                wide.push(format!("{a}.{b}.{c}.Id"));
+            }
+        }
+    }
+    wide.retain(|path| !path.contains("Profile.Man") && !path.contains("Role.Man"));
+    let told = client.files("query", "Account", &format!("SELECT {} FROM Account", wide.join(",")));
+    assert!(told.unwrap_err().contains("QUERY_TOO_COMPLICATED: "));
 }
 
 #[test]
