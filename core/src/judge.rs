@@ -73,8 +73,11 @@ fn success(response: &Response<bytes::Bytes>) -> Verdict {
 /// or with a code that is none of the API's, comes from a gateway, which cannot know. The rest was
 /// turned away at the door.
 fn failure(response: &Response<bytes::Bytes>) -> Verdict {
-    let info = refusal(response);
+    let mut info = refusal(response);
     let status = response.status();
+    if status.is_redirection() {
+        info.message = redirect(response.headers());
+    }
     // 303 points to an outcome elsewhere, and what is below 200 is not the last word.
     let unknown = status.is_server_error()
         || status.is_informational()
@@ -87,15 +90,16 @@ fn failure(response: &Response<bytes::Bytes>) -> Verdict {
     refused(info, response.headers())
 }
 
-fn refused(mut info: ErrorInfo, headers: &HeaderMap) -> Verdict {
-    if (300..400).contains(&info.status) {
-        let to = headers.get(http::header::LOCATION).and_then(|value| value.to_str().ok());
-        let host = to.and_then(|to| to.parse::<http::Uri>().ok()?.host().map(str::to_owned));
-        info.message = match host {
-            Some(host) => format!("a redirect to {host}, which is not followed"),
-            None => "a redirect, which is not followed".into(),
-        };
+/// Where it would lead, without the path: that may hold a session.
+fn redirect(headers: &HeaderMap) -> String {
+    let to = headers.get(http::header::LOCATION).and_then(|value| value.to_str().ok());
+    match to.and_then(|to| to.parse::<http::Uri>().ok()?.host().map(str::to_owned)) {
+        Some(host) => format!("a redirect to {host}, which is not followed"),
+        None => "a redirect, which is not followed".into(),
     }
+}
+
+fn refused(info: ErrorInfo, headers: &HeaderMap) -> Verdict {
     let class = classify(&info);
     Verdict::Refused(Box::new(Refusal { info, class, again: retry_after(headers) }))
 }

@@ -160,7 +160,9 @@ fn an_executor_that_replies_at_once_is_replayed_too() {
             Some(Turn::Send(call)) => {
                 let (pages, reply) =
                     call.expect.take_in(server.handle(now, &call.request).unwrap());
-                pages.into_iter().for_each(|page| job.deliver(call.tag, page, &mut desk));
+                for page in pages {
+                    job.deliver(call.tag, page, &mut desk);
+                }
                 job.reply(call.tag, now, reply);
             }
             Some(Turn::Wait(until)) => now = until.unwrap().0,

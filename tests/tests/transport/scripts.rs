@@ -361,7 +361,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
     script(
         "303 to another host",
         &[Read, Say("HTTP/1.1 303 Away|Location: http://{elsewhere}/|Content-Length: 0||")],
-        Refused("redirect to 127.0.0.1"),
+        Lost("redirect to 127.0.0.1"),
     ),
     script(
         "307 to another host",
