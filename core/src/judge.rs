@@ -190,6 +190,8 @@ mod tests {
             (503, r#"{"error":"Service Unavailable"}"#),
             (500, r#"[{"errorCode":"UNKNOWN_EXCEPTION","message":"x"}]"#),
             (408, ""),
+            (100, ""),
+            (303, ""),
             (200, "<html>log in</html>"),
             (201, ""),
             (201, "<batchInfo><id>7515g00000"),

@@ -28,6 +28,70 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! # In the tests of an application
+//!
+//! With `sfbulk-org` among its dev-dependencies an application has an org in memory in three lines,
+//! and talks to it as to any other:
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use sfbulk_org::{Fault, Org, serve};
+//! use sfbulk_ureq::{Client, Error, ErrorKind, Session};
+//!
+//! // The application: it imports names, and tells how many of them the org took.
+//! fn import(org: &Client, names: &'static [&'static str]) -> Result<u64, Error> {
+//!     let rows = names.iter().map(|name| BTreeMap::from([("Name", name)]));
+//!     let mut outcomes = org.insert("Account").rows(rows)?;
+//!     outcomes.by_ref().try_for_each(|outcome| outcome.map(drop))?;
+//!     Ok(outcomes.summary().succeeded)
+//! }
+//!
+//! let server = serve(Org::in_memory()?, 0)?; // a free port, until it is dropped
+//! let (url, session) = (server.url(), server.session());
+//! let org = Client::new(move || Session::new(&url, session.clone()));
+//!
+//! assert_eq!(import(&org, &["Northwind", ""])?, 1); // an account needs a name
+//!
+//! server.fault(Fault::LoseAnswer { batch: 1 }); // now the wire breaks at the worst moment
+//! assert_eq!(import(&org, &["Contoso"]).unwrap_err().kind(), ErrorKind::Unknown);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The same in async colours, under whatever runtime the application has:
+//!
+//! ```
+//! use std::collections::BTreeMap;
+//!
+//! use futures_lite::StreamExt;
+//! use sfbulk_async_std::{Client, Error, Session};
+//! use sfbulk_org::{Org, serve};
+//!
+//! async fn names(org: &Client) -> Result<Vec<BTreeMap<String, String>>, Error> {
+//!     org.query("SELECT Name FROM Account ORDER BY Name")?.try_collect().await
+//! }
+//!
+//! let server = serve(Org::in_memory()?, 0)?;
+//! let (url, session) = (server.url(), server.session());
+//! let org = Client::new(move || std::future::ready(Session::new(&url, session.clone())));
+//!
+//! futures_lite::future::block_on(async {
+//!     let csv = futures_lite::io::Cursor::new("Name\nNorthwind\nContoso\n");
+//!     let mut outcomes = org.insert("Account").csv(csv)?;
+//!     while let Some(outcome) = outcomes.next().await {
+//!         assert!(outcome?.success());
+//!     }
+//!     assert_eq!(names(&org).await?[1]["Name"], "Northwind");
+//!     Ok::<(), Error>(())
+//! })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Who has a [`Host`](sfbulk::Host) of their own can do without sockets and without waiting: an org
+//! is a [`Service`](sfbulk::Service), so [`sfbulk::Offline::new(org)`](sfbulk::Offline) runs jobs
+//! against it in virtual time, to the same end each time. `job.transcript()` then makes a good
+//! snapshot.
+//!
 //! # What it has
 //!
 //! **Jobs** of content type CSV, XML and JSON, created by XML or JSON documents, for insert, update,
