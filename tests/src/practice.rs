@@ -1,5 +1,7 @@
 //! A practice org on loopback and accounts for it, for the tests of the front doors.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,4 +56,18 @@ pub fn small() -> Limits {
 /// Accounts of these names.
 pub fn accounts(names: &[&str]) -> Vec<NewAccount> {
     names.iter().map(|&name| NewAccount { name: name.into() }).collect()
+}
+
+/// The names in a folder, in their order.
+pub fn names(folder: &Path) -> Vec<String> {
+    let name = |entry: fs::DirEntry| entry.file_name().into_string().unwrap();
+    let mut names: Vec<String> = fs::read_dir(folder).unwrap().map(|e| name(e.unwrap())).collect();
+    names.sort();
+    names
+}
+
+/// Names that no file can have, in a folder that holds a file named `file`: a folder's, one that can
+/// only be a folder's, one in a folder that is not there, and one in what is no folder.
+pub fn impossible(folder: &Path) -> [PathBuf; 4] {
+    [folder.to_owned(), folder.join("new/"), folder.join("new/file"), folder.join("file/file")]
 }

@@ -1,11 +1,12 @@
 //! The blocking front door over real sockets, against a practice org on loopback.
 
+use std::fs;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sfbulk_org::Server;
+use sfbulk_org::{Fault, Server};
 use sfbulk_tests::practice::{self, Account, NewAccount, SEVEN, SOQL, accounts, small};
 use sfbulk_ureq::rows::{Fate, Limits, Outcome};
 use sfbulk_ureq::{BatchState, Bounds, Client, Error, ErrorKind, Note, Session, Spec};
@@ -77,6 +78,62 @@ fn a_query_of_several_files_is_one_csv_text() {
         "\"Name\"\n\"a\"\n\"b\"\n\"c\"\n\"d, \"\"e\"\"\"\n\"f\"\n\"g\"\n\"h\"\n"
     );
     assert_eq!(summary.rows, 7);
+}
+
+#[test]
+fn a_query_into_a_file_is_whole_and_its_owners() {
+    let (_server, client) = org();
+    load_csv(&client, SEVEN);
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().join("accounts.csv");
+    fs::write(&name, "yesterday's, and longer than what comes in its place: ".repeat(10)).unwrap();
+    fs::write(folder.path().join("accounts.csv.partial"), "of a run that was killed").unwrap();
+    let mut text = Vec::new();
+    client.query_csv(SOQL, &mut text).unwrap();
+    let summary = client.query_file(SOQL, &name).unwrap();
+    assert_eq!(summary.rows, 7);
+    assert_eq!(fs::read(&name).unwrap(), text);
+    assert_eq!(practice::names(folder.path()), ["accounts.csv"]);
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&name.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn a_result_that_is_never_whole_leaves_no_file_and_the_old_one_alone() {
+    let (server, client) = org();
+    load_csv(&client, SEVEN);
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().join("accounts.csv");
+    for old in [None, Some("yesterday's")] {
+        if let Some(old) = old {
+            fs::write(&name, old).unwrap();
+        }
+        for _ in 0..20 {
+            server.fault(Fault::CutResult { result: 2, bytes: 40 });
+        }
+        let bounds = Bounds { first_wait: Duration::from_millis(1), ..Bounds::default() };
+        let error = client.file(Spec::query(SOQL).bounds(bounds), &name).unwrap_err();
+        assert!(error.to_string().contains("result"), "{error}");
+        let left: Vec<String> = old.map(|_| "accounts.csv".to_owned()).into_iter().collect();
+        assert_eq!(practice::names(folder.path()), left);
+        assert_eq!(fs::read_to_string(&name).ok().as_deref(), old);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_is_refused_before_the_org_is_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    let client = Client::new(|| panic!("nobody needs a session yet"));
+    for name in practice::impossible(folder.path()) {
+        let error = client.query_file(SOQL, &name).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Local);
+        assert!(error.to_string().starts_with(&name.display().to_string()), "{error}");
+    }
+    assert_eq!(practice::names(folder.path()), ["file"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::{Future, poll_fn};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -22,6 +23,7 @@ use sfbulk::rows::{CsvText, Cutter, Decoder, InOrder, Limits, Outcome, Rows};
 use sfbulk::{Error, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary, Transcript, Turn};
 
 use crate::calls::{Calls, Event};
+use crate::file;
 use crate::run::Run;
 use crate::source::{Csv, Nothing, Source, Values};
 use crate::tls::Tls;
@@ -164,6 +166,38 @@ impl Client {
         }
         out.write_all(text.end(run.job().spec().columns()).as_bytes()).await.map_err(local)?;
         out.flush().await.map_err(local)?;
+        Ok(run.job().summary().clone())
+    }
+
+    /// Writes the rows of a query, as [`query_csv`](Self::query_csv) does, into a file that has its
+    /// name only once the result is whole and on the disk; until then it is called
+    /// `<name>.partial`. If this fails, or is dropped half-way, there is no file, or the one that
+    /// had the name before.
+    ///
+    /// No task waits for the disk: a pool of threads does what blocks, one thing at a time for each
+    /// file. If this is dropped while the file, whole by then, is getting its name, it may get it.
+    pub async fn query_file(
+        &self,
+        soql: impl Into<String>,
+        name: impl AsRef<Path>,
+    ) -> Result<Summary, Error> {
+        self.file(Spec::query(soql), name).await
+    }
+
+    /// [`query_file`](Self::query_file) for any query, from a [`Spec`].
+    pub async fn file(&self, spec: Spec, name: impl AsRef<Path>) -> Result<Summary, Error> {
+        let name = name.as_ref();
+        let local = |e: std::io::Error| {
+            Error::new(ErrorKind::Local, format!("{} cannot be written: {e}", name.display()))
+        };
+        let draft = file::create(name).await.map_err(local)?;
+        let mut run = Run::new(self, spec, Nothing)?;
+        let mut writer = file::Writer::new(&draft).map_err(local)?;
+        while let Some(rows) = poll_fn(|cx| poll_rows(&mut run, cx)).await {
+            writer.write(rows?).await.map_err(local)?;
+        }
+        writer.end(run.job().spec().columns()).await.map_err(local)?;
+        file::publish(draft).await.map_err(local)?;
         Ok(run.job().summary().clone())
     }
 

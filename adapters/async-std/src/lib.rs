@@ -43,14 +43,15 @@
 //!
 //! Nothing is spawned, and no runtime is asked for: a stream moves when it is polled, under
 //! async-std, tokio or smol, in a task or in `block_on`. async-std starts a few threads of its own,
-//! once for the whole process, which wait for sockets and timers and look up names; a run adds
-//! none. Streams and futures are `Send`, so a work-stealing runtime may move them.
+//! once for the whole process, which wait for sockets and timers, look up names and write
+//! [files](Client::query_file); a run adds none. Streams and futures are `Send`, so a work-stealing
+//! runtime may move them.
 //!
 //! # Stopping
 //!
 //! The future of `next()` holds nothing: drop it, in a `select` or by a time-out, and ask again;
 //! every row still comes once. Dropping the stream stops the run: connections with requests under
-//! way are closed, and nothing more is sent.
+//! way are closed, and nothing more is sent; a file that is not whole is removed.
 //!
 //! # async-std's end
 //!
@@ -65,6 +66,7 @@
 mod calls;
 mod client;
 mod connection;
+mod file;
 mod net;
 mod proxy;
 mod run;

@@ -7,7 +7,7 @@
 //! | `org` | which org is meant |
 //! | `input` | the CSV file, judged before anything is sent |
 //! | `results` | every row of it into one of four files |
-//! | `output` | files that appear whole, readable by their owner only |
+//! | `output` | files, readable by their owner only |
 //! | `report`, `tally`, `progress` | what is said, and how often which error came |
 //! | `exit`, `interrupt` | how it ends |
 

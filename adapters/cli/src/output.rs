@@ -1,5 +1,4 @@
-//! Files that are written: for their owner only, since they hold people's data, and under their
-//! name only when that is true.
+//! Files that are written: for their owner only, since they hold people's data.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -31,14 +30,6 @@ pub(crate) fn remove(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// Fails if the name is a folder's, or can only be one.
-pub(crate) fn refuse_folder(path: &Path) -> io::Result<()> {
-    if path.is_dir() || path.to_string_lossy().ends_with(std::path::is_separator) {
-        return Err(io::ErrorKind::IsADirectory.into());
-    }
-    Ok(())
-}
-
 /// Whether the name is the usual one for stdout.
 pub(crate) fn is_stdout(path: &Path) -> bool {
     path.as_os_str() == "-"
@@ -65,37 +56,6 @@ pub(crate) fn real(path: &Path) -> PathBuf {
 }
 
 /// The folder a file is in.
-pub(crate) fn folder(path: &Path) -> &Path {
+fn folder(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// A file under a name for the time being. It is removed when dropped, unless it was published.
-#[derive(Debug)]
-pub(crate) struct Draft {
-    path: PathBuf,
-    published: bool,
-}
-
-impl Draft {
-    /// Creates the file; one of this name was left over by a run that was killed.
-    pub(crate) fn create(path: PathBuf) -> io::Result<(Self, File)> {
-        remove(&path)?;
-        let file = create_new(&path)?;
-        Ok((Self { path, published: false }, file))
-    }
-
-    /// Gives it its name, in the same folder.
-    pub(crate) fn publish(mut self, name: &Path) -> io::Result<()> {
-        fs::rename(&self.path, name)?;
-        self.published = true;
-        Ok(())
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        if !self.published {
-            remove(&self.path).ok(); // nothing more can be done about it
-        }
-    }
 }

@@ -2,11 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use sfbulk::rows::{Batch, CsvText, Rows};
 use sfbulk_ureq::{
-    Ask, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Plain, Session, Spec, Summary,
+    Ask, Draft, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Plain, Session, Spec, Summary,
 };
 
 use crate::args::Query;
@@ -14,7 +14,7 @@ use crate::exit::{Exit, Failure, in_words};
 use crate::interrupt;
 use crate::load::{common, drive, introduce, say};
 use crate::org::{Choice, Org};
-use crate::output::{self, Draft};
+use crate::output;
 use crate::progress::{Progress, Things, Took, complain};
 use crate::report::{self, Report, What};
 
@@ -133,6 +133,7 @@ impl Desk {
             return Exit::Good; // `| head` has what it wanted
         }
         let interrupted = summary.aborted;
+        let not_whole = self.sink.not_whole(args);
         let written = match failed {
             Some(error) => Err(error),
             None if interrupted => Ok(()),
@@ -156,8 +157,8 @@ impl Desk {
         let which =
             summary.jobs.last().map_or("no job was created".into(), |id| format!("job {id}"));
         self.progress.say(format_args!("{how} in {took}   {rows}   ({which})"));
-        if exit != Exit::Good {
-            self.sink.not_whole(args);
+        if let Some(message) = not_whole.filter(|_| exit != Exit::Good) {
+            complain(&message);
         }
         if args.json {
             let file = args.output.as_deref().filter(|_| exit == Exit::Good);
@@ -182,11 +183,7 @@ enum To {
     Stdout(io::Stdout),
     /// A device or a pipe: nothing to rename.
     Device(File),
-    Draft {
-        draft: Option<Draft>,
-        file: File,
-        name: PathBuf,
-    },
+    Draft(Draft),
 }
 
 impl Sink {
@@ -194,7 +191,7 @@ impl Sink {
         let to = match path {
             None => Ok(To::Stdout(io::stdout())),
             Some(path) if output::is_device(path) => output::create(path).map(To::Device),
-            Some(path) => draft(&output::real(path)),
+            Some(path) => Draft::create(path).map(To::Draft),
         };
         let to = to.map_err(|error| {
             let name = path.map(|path| path.display().to_string()).unwrap_or_default();
@@ -203,21 +200,18 @@ impl Sink {
         Ok(Self { to, text: CsvText::new(), begun: false, nobody_reads: false })
     }
 
-    /// Says what became of the rows that came.
-    fn not_whole(&self, args: &Query) {
+    /// What is to be said of the rows that came if they are not all.
+    fn not_whole(&self, args: &Query) -> Option<String> {
         match &self.to {
-            To::Draft { name, .. } => {
-                let name = args.output.as_ref().unwrap_or(name).display().to_string();
-                complain(&format_args!(
-                    "{} was not written: the result is not whole",
-                    Plain(&name)
-                ));
+            To::Draft(_) => {
+                let name = args.output.as_deref().unwrap_or(Path::new("")).display().to_string();
+                Some(format!("{} was not written: the result is not whole", Plain(&name)))
             }
             To::Stdout(_) if self.begun => {
-                complain(&"what was written to stdout is not the whole result");
+                Some("what was written to stdout is not the whole result".into())
             }
-            To::Device(_) if self.begun => complain(&"what was written is not the whole result"),
-            To::Stdout(_) | To::Device(_) => {}
+            To::Device(_) if self.begun => Some("what was written is not the whole result".into()),
+            To::Stdout(_) | To::Device(_) => None,
         }
     }
 
@@ -229,7 +223,8 @@ impl Sink {
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let written = match &mut self.to {
             To::Stdout(stdout) => stdout.write_all(bytes).and_then(|()| stdout.flush()),
-            To::Device(file) | To::Draft { file, .. } => file.write_all(bytes),
+            To::Device(file) => file.write_all(bytes),
+            To::Draft(draft) => draft.file().write_all(bytes),
         };
         written.map_err(|error| {
             self.nobody_reads = error.kind() == io::ErrorKind::BrokenPipe;
@@ -238,24 +233,14 @@ impl Sink {
     }
 
     /// The result is whole: if it is a file, it gets its name now.
-    fn publish(&mut self, spec: &Spec) -> Result<(), Error> {
+    fn publish(mut self, spec: &Spec) -> Result<(), Error> {
         let end = std::mem::take(&mut self.text).end(spec.columns());
         self.write(end.as_bytes())?;
-        let To::Draft { draft, file, name } = &mut self.to else { return Ok(()) };
-        let Some(draft) = draft.take() else { return Ok(()) };
-        file.sync_all()
-            .and_then(|()| draft.publish(name))
-            .and_then(|()| File::open(output::folder(name))?.sync_all())
-            .map_err(|error| local(&error))
+        match self.to {
+            To::Draft(draft) => draft.publish().map_err(|error| local(&error)),
+            To::Stdout(_) | To::Device(_) => Ok(()),
+        }
     }
-}
-
-fn draft(name: &Path) -> io::Result<To> {
-    output::refuse_folder(name)?;
-    let mut partial = name.as_os_str().to_owned();
-    partial.push(".partial");
-    let (draft, file) = Draft::create(partial.into())?;
-    Ok(To::Draft { draft: Some(draft), file, name: name.to_owned() })
 }
 
 fn local(error: &io::Error) -> Error {

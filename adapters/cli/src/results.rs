@@ -11,12 +11,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use sfbulk::rows::{Fate, InOrder, Outcome};
-use sfbulk_ureq::{Error, ErrorKind, JobId, Summary};
+use sfbulk_ureq::{Draft, Error, ErrorKind, JobId, Summary};
 
 use crate::exit::{Failure, in_words};
 use crate::input::{Columns, ERROR, ID, Input, RecordReader, STATUS, commas};
 use crate::load::Operation;
-use crate::output::{self, Draft};
+use crate::output;
 use crate::tally::Tally;
 
 /// How much is gathered before it is written.
@@ -151,9 +151,6 @@ pub(crate) struct Results<'a> {
     pub(crate) unknown: Sheet,
     pub(crate) tally: Tally,
     places: Places,
-    /// The success file until its name is known: if it could not be written, this is seen before
-    /// anything is sent.
-    draft: Option<(Draft, File)>,
     rows: RecordReader<'a>,
     form: Form,
     in_order: InOrder,
@@ -187,13 +184,13 @@ impl<'a> Results<'a> {
         };
         let id = if form.columns.id_first { String::new() } else { format!("{ID},") };
         let with_error = line("", &format!(",{ERROR}"));
+        try_out(&places)?;
         Ok(Self {
             success: Sheet::new(line(&id, &format!(",{STATUS}"))),
             error: Sheet::new(with_error.clone()),
             unprocessed: Sheet::new(line("", "")),
             unknown: Sheet::new(with_error),
             tally: Tally::default(),
-            draft: draft(&places)?,
             places,
             rows,
             form,
@@ -227,11 +224,7 @@ impl<'a> Results<'a> {
     }
 
     fn open_success(&mut self, path: PathBuf) -> Result<(), Error> {
-        let file = match self.draft.take() {
-            Some((draft, file)) => draft.publish(&output::real(&path)).map(|()| file),
-            None => output::create(&path),
-        };
-        let file = file.map_err(|error| trouble(&path, &error))?;
+        let file = output::create(&output::real(&path)).map_err(|error| trouble(&path, &error))?;
         self.success.path = Some(path);
         self.success.begin(file);
         self.success.flush()?; // with its header from the start, whatever happens then
@@ -347,31 +340,16 @@ impl<'a> Results<'a> {
     }
 }
 
-/// A place for the success file before its name is known. The other places are tried too.
-fn draft(places: &Places) -> Result<Option<(Draft, File)>, Failure> {
+/// Fails if a file could not be written, while nothing has been sent.
+fn try_out(places: &Places) -> Result<(), Failure> {
     let folder = &places.folder;
-    let room = || draft_in(folder).map_err(|error| unwritable(folder, &error));
-    room()?;
-    if let Some(path) = &places.error {
-        draft_for(path).map_err(|error| unwritable(path, &error))?;
+    tempfile::tempfile_in(folder).map_err(|error| unwritable(folder, &error))?;
+    for path in [&places.error, &places.success].into_iter().flatten() {
+        if !output::is_device(path) {
+            Draft::create(path).map_err(|error| unwritable(path, &error))?;
+        }
     }
-    match &places.success {
-        Some(path) => draft_for(path).map_err(|error| unwritable(path, &error)),
-        None => room().map(Some),
-    }
-}
-
-/// A file that can get this name; none for a device.
-fn draft_for(path: &Path) -> std::io::Result<Option<(Draft, File)>> {
-    if output::is_device(path) {
-        return Ok(None);
-    }
-    output::refuse_folder(path)?;
-    draft_in(output::folder(&output::real(path))).map(Some)
-}
-
-fn draft_in(folder: &Path) -> std::io::Result<(Draft, File)> {
-    Draft::create(folder.join(format!(".sfbulk.{}.partial", std::process::id())))
+    Ok(())
 }
 
 fn unwritable(path: &Path, error: &std::io::Error) -> Failure {

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{Read, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use sfbulk::rows::{
 use sfbulk::{
     Ask, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary, Transcript,
 };
+use sfbulk_draft::Draft;
 
 use crate::executor::Executor;
 use crate::source::CsvSource;
@@ -138,6 +140,29 @@ impl Client {
         out.write_all(text.end(run.job.spec().columns()).as_bytes()).map_err(local)?;
         out.flush().map_err(local)?;
         Ok(run.job.summary().clone())
+    }
+
+    /// Writes the rows of a query, as [`query_csv`](Self::query_csv) does, into a file that has its
+    /// name only once the result is whole and on the disk; until then it is a [`Draft`]. If this
+    /// fails there is no file, or the one that had the name before.
+    pub fn query_file(
+        &self,
+        soql: impl Into<String>,
+        name: impl AsRef<Path>,
+    ) -> Result<Summary, Error> {
+        self.file(Spec::query(soql), name)
+    }
+
+    /// [`query_file`](Self::query_file) for any query, from a [`Spec`].
+    pub fn file(&self, spec: Spec, name: impl AsRef<Path>) -> Result<Summary, Error> {
+        let name = name.as_ref();
+        let local = |e: std::io::Error| {
+            Error::new(ErrorKind::Local, format!("{} cannot be written: {e}", name.display()))
+        };
+        let draft = Draft::create(name).map_err(local)?;
+        let summary = self.csv(spec, &mut draft.file())?;
+        draft.publish().map_err(local)?;
+        Ok(summary)
     }
 }
 

@@ -47,5 +47,6 @@ mod transport;
 pub use client::{Client, Load, Outcomes, Records, session_from_env};
 pub use executor::{Executor, Waker};
 pub use sfbulk::*;
+pub use sfbulk_draft::Draft;
 pub use source::CsvSource;
 pub use transport::Transport;

@@ -1,5 +1,6 @@
-//! What the benchmark runs in processes of its own: one load or query, through one front door. Both
-//! read and write files in their own thread: it is the executors that are compared.
+//! What the benchmark runs in processes of its own: one load or query, through one front door. A
+//! query's file is on the disk (fsync) before it has its name, as the command's; a load's is read in
+//! the thread of the executor.
 
 use std::fs::File;
 use std::path::Path;
@@ -26,8 +27,7 @@ pub(crate) fn drive(executor: &str, what: &str, file: &Path) {
 fn ureq(what: &str, file: &Path) {
     let org = sfbulk_ureq::Client::new(sfbulk_ureq::session_from_env);
     if what == "query" {
-        let mut out = File::create(file).expect("room for the result");
-        org.query_csv(SOQL, &mut out).expect("a whole result");
+        org.query_file(SOQL, file).expect("a whole result");
         return;
     }
     let input = File::open(file).expect("the input");
@@ -39,8 +39,7 @@ fn ureq(what: &str, file: &Path) {
 async fn async_std(what: &str, file: &Path) {
     let org = sfbulk_async_std::Client::new(sfbulk_async_std::session_from_env);
     if what == "query" {
-        let mut out = AssertAsync::new(File::create(file).expect("room for the result"));
-        org.query_csv(SOQL, &mut out).await.expect("a whole result");
+        org.query_file(SOQL, file).await.expect("a whole result");
         return;
     }
     let input = AssertAsync::new(File::open(file).expect("the input"));

@@ -4,17 +4,18 @@ use std::env;
 use std::fs;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use async_std::net::TcpStream;
-use async_std::task::block_on;
+use async_std::task::{block_on, sleep};
 use futures_lite::StreamExt;
 use futures_lite::io::{AsyncReadExt, AsyncWriteExt};
 use sfbulk_async_std::{Bounds, Client, Spec, session_from_env};
-use sfbulk_org::Server;
+use sfbulk_org::{Fault, Server};
 use sfbulk_tests::practice::{self, Account, NewAccount, SEVEN, SOQL, small};
 
 use super::wire::{listen, pipe};
-use super::{load_csv, names};
+use super::{file, load_csv, names, org};
 
 /// Has a process of its own play a part against this org, and returns what it printed.
 fn play(part: &str, server: &Server, variables: &[(&str, String)]) -> String {
@@ -40,6 +41,7 @@ fn a_part_is_played() {
         Ok("query with ureq") => query_with_ureq(),
         Ok("query") => query(&client),
         Ok("drop") => drop_a_run(&client),
+        Ok("drop files") => drop_files(),
         _ => println!("no part was given"),
     }
 }
@@ -72,9 +74,13 @@ fn a_dropped_run_leaves_no_thread_and_no_socket() {
     assert!(printed.contains("nothing left, and 7 found"), "{printed}");
 }
 
-fn drop_a_run(client: &Client) {
+/// The threads and the open files of this process.
+fn counts() -> (usize, usize) {
     let count = |what: &str| fs::read_dir(format!("/proc/self/{what}")).unwrap().count();
-    let counts = || (count("task"), count("fd"));
+    (count("task"), count("fd"))
+}
+
+fn drop_a_run(client: &Client) {
     block_on(async {
         load_csv(client, SEVEN).await; // starts the one thread of the reactor
         for _ in 0..3 {
@@ -91,6 +97,43 @@ fn drop_a_run(client: &Client) {
             assert_eq!(counts(), before, "and leaves none");
         }
         println!("nothing left, and {} found", names(client).await.len());
+    });
+}
+
+/// How many runs into a file are dropped, one after the other.
+const DROPPED: u32 = 5;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn dropped_runs_into_files_leave_no_open_file_and_share_their_threads() {
+    let (server, client) = org();
+    block_on(load_csv(&client, SEVEN));
+    for run in 1..=DROPPED {
+        server.fault(Fault::CutResult { result: 2 * run, bytes: 40 }); // each reads two
+    }
+    let printed = play("drop files", &server, &[]);
+    assert!(printed.contains("nothing left"), "{printed}");
+}
+
+fn drop_files() {
+    let folder = tempfile::tempdir().unwrap();
+    block_on(async {
+        sleep(Duration::from_millis(1)).await; // starts the one thread of the reactor
+        let before = counts();
+        for _ in 0..DROPPED {
+            let fresh = Client::new(session_from_env);
+            file::drop_in_the_middle(&fresh, &folder.path().join("accounts.csv")).await;
+        }
+        let start = Instant::now();
+        while counts().1 != before.1 {
+            assert!(start.elapsed() < Duration::from_secs(10), "{before:?} were {:?}", counts());
+            sleep(Duration::from_millis(1)).await; // what a thread is about, it ends
+        }
+        // The pool keeps its threads for who comes next, as the reactor does. A run has one thing
+        // at a time for them, and one that was dropped may still have one.
+        let threads = counts().0 - before.0;
+        assert!((1..=2).contains(&threads), "{threads} threads for {DROPPED} runs");
+        println!("nothing left");
     });
 }
 

@@ -19,6 +19,7 @@ use sfbulk_org::Server;
 use sfbulk_tests::practice::{self, Account, NewAccount, SEVEN, SOQL, accounts, small};
 
 mod alone;
+mod file;
 mod wire;
 
 /// An org, and a client of it.
