@@ -15,6 +15,8 @@ use sfbulk_tests::desk::Desk;
 use sfbulk_tests::scenarios::{self, Scenario};
 use sfbulk_tests::socket::Socket;
 
+#[path = "../examples/std_only/executor.rs"]
+mod std_only;
 #[path = "../examples/tokio_reqwest/executor.rs"]
 mod tokio_reqwest;
 
@@ -24,8 +26,13 @@ const SPEED: u32 = 50;
 /// Plays a scenario, and tells what came of it.
 type Player = fn(Scenario) -> String;
 
-const PLAYERS: [(&str, Player); 4] =
-    [("offline", offline), ("ureq", ureq), ("async-std", async_std), ("tokio, reqwest", tokio)];
+const PLAYERS: [(&str, Player); 5] = [
+    ("offline", offline),
+    ("ureq", ureq),
+    ("async-std", async_std),
+    ("tokio, reqwest", tokio),
+    ("by hand", by_hand),
+];
 
 #[test]
 fn every_scenario_comes_to_the_same_in_every_executor() {
@@ -99,6 +106,12 @@ fn tokio(mut scenario: Scenario) -> String {
         move || socket.session(),
         |job, desk| runtime.block_on(tokio_reqwest::run(job, &http, desk)),
     )
+}
+
+fn by_hand(mut scenario: Scenario) -> String {
+    let socket = Socket::serve(std::mem::take(&mut scenario.server), SPEED);
+    let silence = Duration::from_secs(120);
+    told(scenario, move || socket.session(), |job, desk| std_only::run(job, silence, desk))
 }
 
 // ---- what came of it ----

@@ -1,7 +1,7 @@
 //! The examples, as a user runs them, against a practice org.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -51,10 +51,21 @@ fn run(example: &str, server: &Server, what: &str, input: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Where `cargo test` has put the example.
+/// The example, built as it is now: `cargo test --test examples` alone would not build it. The same
+/// cargo with the same target directory and profile finds everything else built.
 fn built(example: &str) -> PathBuf {
-    let own = std::env::current_exe().unwrap(); // target/…/deps/examples-…
-    let path = own.parent().and_then(|deps| deps.parent()).unwrap().join("examples").join(example);
-    assert!(path.exists(), "first: cargo build -p sfbulk-tests --examples");
-    path
+    let own = std::env::current_exe().unwrap(); // TARGET/PROFILE/deps/examples-…
+    let profile = own.parent().and_then(Path::parent).unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--locked", "-p", "sfbulk-tests", "--example", example]);
+    cargo.args(["--profile", if profile.ends_with("release") { "release" } else { "dev" }]);
+    // What this cargo says of the package under test would have build scripts run again.
+    let of_a_package =
+        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars().filter(|(name, _)| of_a_package(name)) {
+        cargo.env_remove(name);
+    }
+    cargo.arg("--target-dir").arg(profile.parent().unwrap());
+    assert!(cargo.status().unwrap().success());
+    profile.join("examples").join(example)
 }

@@ -1,6 +1,6 @@
 //! One request over the wire, and an honest account of how it ended.
 
-use std::io::{self, Read};
+use std::io::Read;
 use std::time::Duration;
 
 use sfbulk::{Call, Failure, Page, Reply};
@@ -82,7 +82,6 @@ impl Transport {
             let taken = match body.read(intake.space()) {
                 Ok(0) => break,
                 Ok(n) => intake.filled(n),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return intake.broke_off(error),
             };
             match taken.map(|page| page.is_none_or(&mut deliver)) {

@@ -1,61 +1,76 @@
-//! A fifth executor, by hand: one request after the other, over a plain socket, with nothing but
-//! the standard library below it, to show that nothing is hidden. It speaks no TLS, so it is good
-//! for a practice org on this machine.
+//! A fifth executor, by hand: one request after the other, each over a socket of its own, with
+//! nothing but the standard library below it, to show that nothing is hidden. It speaks no TLS, so
+//! it is good for a practice org on this machine.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
-use std::thread;
+use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Request, Response};
-use sfbulk::{Error, Failure, Host, Job, Reply, Summary, Time, Turn};
+use http::{Request, Response, response::Parts};
+use sfbulk::{Call, Error, ErrorKind, Failure, Host, Job, Page, Reply, Summary, Time, Turn};
 
-/// The longest silence borne.
-const SILENCE: Duration = Duration::from_secs(120);
+/// The service's heads are a kilobyte or two; this bounds their headers, too.
+const HEAD: u64 = 16 << 10;
 
-/// Drives a job to its end.
-pub(crate) fn run(job: &mut Job, host: &mut impl Host) -> Result<Summary, Error> {
+/// Drives a job to its end. `quiet` is the longest silence borne, while connecting as well.
+pub(crate) fn run(job: &mut Job, quiet: Duration, host: &mut impl Host) -> Result<Summary, Error> {
     let start = Instant::now();
     let now = || Time::since_start(start.elapsed());
+    let foreign = || Error::new(ErrorKind::Usage, "another executor began this job, and waits");
     loop {
         match job.turn(now(), host) {
-            Some(Turn::Send(call)) => match exchange(&call.request) {
-                Ok(answer) => {
-                    let (pages, reply) = call.expect.take_in(answer);
-                    for page in pages {
-                        job.deliver(call.tag, page, host);
-                    }
-                    job.reply(call.tag, now(), reply);
-                }
-                Err(failure) => job.reply(call.tag, now(), Reply::Failed(failure)),
-            },
-            Some(Turn::Wait(Some((moment, _)))) => thread::sleep(moment.saturating_since(now())),
-            Some(Turn::Wait(None)) => unreachable!("no call is under way here while it is polled"),
+            Some(Turn::Send(call)) => {
+                let tag = call.tag;
+                let reply = perform(&call, quiet, |page| job.deliver(tag, page, host));
+                job.reply(tag, now(), reply.unwrap_or_else(Reply::Failed));
+            }
+            Some(Turn::Wait(Some((until, _)))) => std::thread::sleep(until.saturating_since(now())),
+            Some(Turn::Wait(None)) => return Err(foreign()),
             Some(Turn::Done(result)) => return result,
             None => {}
         }
     }
 }
 
-/// Sends one request on a connection of its own, and reads the whole answer.
-fn exchange(request: &Request<Bytes>) -> Result<Response<Bytes>, Failure> {
-    let authority = request.uri().authority().map_or("", |authority| authority.as_str());
-    if request.uri().scheme_str() != Some("http") {
+fn perform(call: &Call, quiet: Duration, mut deliver: impl FnMut(Page)) -> Result<Reply, Failure> {
+    let uri = call.request.uri();
+    let (Some("http"), Some(to)) = (uri.scheme_str(), uri.authority()) else {
         return Err(Failure::unconnected("this executor speaks no TLS"));
+    };
+    let mut from = BufReader::new(connect(to.as_str(), quiet).map_err(Failure::unconnected)?);
+    send(from.get_mut(), to.as_str(), &call.request).map_err(Failure::unanswered)?;
+    let head = receive_head(&mut from).map_err(Failure::unanswered)?;
+    let in_chunks = head.headers.contains_key("transfer-encoding");
+    let length = head.headers.get("content-length").and_then(|it| it.to_str().ok()?.parse().ok());
+    let length = if [204, 304].contains(&head.status.as_u16()) { Some(0) } else { length };
+    let mut body = from.take(length.unwrap_or(u64::MAX));
+    let mut intake = call.expect.open(head); // it refuses a length that is no number
+    loop {
+        match body.read(intake.space()) {
+            _ if in_chunks => return Ok(intake.broke_off("HTTP/1.0 knows no chunks")),
+            Ok(0) if length.is_some() && body.limit() > 0 => return Ok(intake.broke_off("hung up")),
+            Ok(0) => break,
+            Ok(n) => intake.filled(n)?.into_iter().for_each(&mut deliver),
+            Err(error) => return Ok(intake.broke_off(error)),
+        }
     }
-    let mut socket = TcpStream::connect(authority).map_err(Failure::unconnected)?;
-    socket.set_read_timeout(Some(SILENCE)).map_err(Failure::unconnected)?;
-    socket.set_write_timeout(Some(SILENCE)).map_err(Failure::unconnected)?;
-    send(&mut socket, authority, request).map_err(Failure::unanswered)?;
-    receive(BufReader::new(socket)).map_err(Failure::unanswered)
+    let (page, reply) = intake.finish();
+    page.into_iter().for_each(deliver);
+    Ok(reply)
 }
 
-fn send(socket: &mut TcpStream, authority: &str, request: &Request<Bytes>) -> io::Result<()> {
+fn connect(to: &str, quiet: Duration) -> io::Result<TcpStream> {
+    let dial = |done: io::Result<_>, at| done.or_else(|_| TcpStream::connect_timeout(&at, quiet));
+    let socket = to.to_socket_addrs()?.fold(Err(io::ErrorKind::NotFound.into()), dial)?;
+    socket.set_read_timeout(Some(quiet))?;
+    socket.set_write_timeout(Some(quiet)).map(|()| socket)
+}
+
+fn send(socket: &mut TcpStream, to: &str, request: &Request<Bytes>) -> io::Result<()> {
     let (method, path, length) = (request.method(), request.uri().path(), request.body().len());
-    let mut head =
-        format!("{method} {path} HTTP/1.0\r\nHost: {authority}\r\nContent-Length: {length}\r\n")
-            .into_bytes();
+    let head = format!("{method} {path} HTTP/1.0\r\nHost: {to}\r\nContent-Length: {length}\r\n");
+    let mut head = head.into_bytes();
     for (name, value) in request.headers() {
         head.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
     }
@@ -63,29 +78,23 @@ fn send(socket: &mut TcpStream, authority: &str, request: &Request<Bytes>) -> io
     socket.write_all(request.body())
 }
 
-/// A head, and then everything until the connection ends: HTTP/1.0 has no chunks. How long the body
-/// must be stands in the head; the machine compares.
-fn receive(mut from: impl BufRead) -> io::Result<Response<Bytes>> {
+/// A head that is final: one of 1xx only says that another will come.
+fn receive_head(from: &mut impl BufRead) -> io::Result<Parts> {
     let bad = || io::Error::new(io::ErrorKind::InvalidData, "this is no answer");
-    let mut line = || {
-        let mut line = String::new();
-        from.by_ref().take(64 << 10).read_line(&mut line)?;
-        line.strip_suffix("\r\n").map(str::to_owned).ok_or_else(bad)
-    };
-    let status = line()?.split(' ').nth(1).map(str::to_owned).ok_or_else(bad)?;
-    let mut response = Response::builder().status(&*status);
+    let mut lines = from.take(HEAD).lines();
+    let mut line = || lines.next().unwrap_or_else(|| Err(bad()));
     loop {
-        let header = line()?;
-        if header.is_empty() {
-            break;
+        let code = line()?.strip_prefix("HTTP/1.").and_then(|it| it.get(2..5)?.parse::<u16>().ok());
+        let mut response = Response::builder().status(code.ok_or_else(bad)?);
+        let mut header = line()?;
+        while !header.is_empty() {
+            let (name, value) = header.split_once(':').ok_or_else(bad)?;
+            response = response.header(name, value.trim());
+            header = line()?;
         }
-        let (name, value) = header.split_once(':').ok_or_else(bad)?;
-        if name.eq_ignore_ascii_case("transfer-encoding") {
-            return Err(bad());
+        let (head, ()) = response.body(()).map_err(io::Error::other)?.into_parts();
+        if !head.status.is_informational() {
+            return Ok(head);
         }
-        response = response.header(name, value.trim());
     }
-    let mut body = Vec::new();
-    from.read_to_end(&mut body)?;
-    response.body(body.into()).map_err(|_| bad())
 }

@@ -5,13 +5,15 @@
 //! cargo run -p sfbulk-tests --example std_only Account < accounts.csv
 //! ```
 
+use std::time::Duration;
+
 #[path = "../app/mod.rs"]
 mod app;
 mod executor;
 
 fn main() -> Result<(), sfbulk::Error> {
     let (mut job, mut app) = app::start()?;
-    let summary = executor::run(&mut job, &mut app)?;
+    let summary = executor::run(&mut job, Duration::from_secs(120), &mut app)?;
     eprintln!("{} rows, {} calls", summary.rows, summary.calls);
     Ok(())
 }

@@ -11,7 +11,12 @@ pub(crate) struct Script {
     pub(crate) at: &'static [Kind],
     pub(crate) play: &'static [Act],
     pub(crate) ending: Ending,
+    /// What it ends as for the executor that speaks HTTP/1.0, if otherwise.
+    pub(crate) by_hand: Option<Ending>,
 }
+
+/// The executor on the standard library alone.
+pub(crate) const BY_HAND: &str = "by hand";
 
 /// Where the client is sent.
 #[derive(Clone, Copy)]
@@ -45,12 +50,22 @@ use Ending::{Either, Lost, Refused, Taken, Unsent};
 /// A script that is played to a write, the answer to which is read whole, and to a read, the answer
 /// to which is streamed.
 const fn script(name: &'static str, play: &'static [Act], ending: Ending) -> Script {
-    Script { name, to: Address::Server, at: &[Submit, File], play, ending }
+    Script { name, to: Address::Server, at: &[Submit, File], play, ending, by_hand: None }
 }
 
 impl Script {
     const fn at(mut self, at: &'static [Kind]) -> Self {
         self.at = at;
+        self
+    }
+
+    /// HTTP/1.0 knows no chunks, so the executor by hand, which speaks it, refuses them.
+    const fn but_not_in_http_1_0(self) -> Self {
+        self.but_by_hand(Lost("HTTP/1.0 knows no chunks"))
+    }
+
+    const fn but_by_hand(mut self, ending: Ending) -> Self {
+        self.by_hand = Some(ending);
         self
     }
 
@@ -65,22 +80,26 @@ impl Script {
 pub(crate) const SCRIPTS: &[Script] = &[
     // ---- good answers, most of them in rare shapes ----
     script("a plain answer", &[Read, Say("{ok}|Content-Length: {length}||{body}")], Taken),
-    script("chunks", &[Read, Say("{ok}|Transfer-Encoding: chunked||{chunk}0||")], Taken),
+    script("chunks", &[Read, Say("{ok}|Transfer-Encoding: chunked||{chunk}0||")], Taken)
+        .but_not_in_http_1_0(),
     script(
         "one byte at a time",
         &[Read, Drip("{ok}|Transfer-Encoding: chunked||{chunk}0||")],
         Taken,
-    ),
+    )
+    .but_not_in_http_1_0(),
     script(
         "trailers behind the last chunk",
         &[Read, Say("{ok}|Transfer-Encoding: chunked||{chunk}0|X-Sum: 7||")],
         Taken,
-    ),
+    )
+    .but_not_in_http_1_0(),
     script(
         "an extension of a chunk",
         &[Read, Say("{ok}|Transfer-Encoding: chunked||{length in hex};a=b|{body}|0||")],
         Taken,
-    ),
+    )
+    .but_not_in_http_1_0(),
     script(
         "no length, ended by the connection, and what was promised is there",
         &[Read, Say("{ok}||{body}"), Fin],
@@ -208,7 +227,11 @@ pub(crate) const SCRIPTS: &[Script] = &[
         "a length with a sign",
         &[Read, Say("{ok}|Content-Length: +{length}||{body}"), Fin],
         Lost("length"),
-    ),
+    )
+    .but_by_hand(Either(
+        &[Taken, Lost("length")],
+        "by hand, the machine alone judges lengths, and it takes a sign",
+    )),
     script(
         "a length that is no number",
         &[Read, Say("{ok}|Content-Length: many||{body}"), Fin],
