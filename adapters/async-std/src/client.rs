@@ -204,7 +204,8 @@ impl Client {
     /// Drives a job of your own, with a host of your own, over this client's connections. The host
     /// logs in and hears the notes; its methods are called in between, and should not take long.
     ///
-    /// Dropping the future stops the run where it is.
+    /// Dropping the future stops the run where it is; the job is then spent, since nobody will ever
+    /// answer the calls that were under way.
     pub async fn run(&self, job: &mut Job, host: &mut impl Host) -> Result<Summary, Error> {
         let mut calls = Calls::new(self.transport());
         loop {

@@ -65,23 +65,51 @@ impl<R: AsyncRead + Send> Source for Csv<R> {
 
 /// The batches of rows that a stream gives.
 pub(crate) struct Values<S: Stream> {
-    rows: Pin<Box<S>>,
+    /// `None` once it has ended: not every stream may be asked again then.
+    rows: Option<Pin<Box<S>>>,
     cutter: RowCutter<S::Item>,
 }
 
 impl<S: Stream<Item: Serialize>> Values<S> {
     pub(crate) fn new(rows: S, limits: Limits) -> Self {
-        Self { rows: Box::pin(rows), cutter: RowCutter::new(limits) }
+        Self { rows: Some(Box::pin(rows)), cutter: RowCutter::new(limits) }
     }
 }
 
 impl<S: Stream<Item: Serialize + Send> + Send> Source for Values<S> {
     fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Batch>, Error>> {
-        while let Some(row) = ready!(self.rows.as_mut().poll_next(cx)) {
-            if let Some(batch) = self.cutter.push(&row)? {
-                return Poll::Ready(Ok(Some(batch)));
+        while let Some(rows) = &mut self.rows {
+            match ready!(rows.as_mut().poll_next(cx)) {
+                None => self.rows = None,
+                Some(row) => {
+                    if let Some(batch) = self.cutter.push(&row)? {
+                        return Poll::Ready(Ok(Some(batch)));
+                    }
+                }
             }
         }
         Poll::Ready(self.cutter.finish())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::future::poll_fn;
+
+    use futures_lite::future::block_on;
+    use futures_lite::stream;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_that_has_ended_is_not_asked_again() {
+        let rows = stream::unfold(0, async |n: u32| {
+            (n < 3).then(|| (BTreeMap::from([("Name", n.to_string())]), n + 1))
+        });
+        let mut source = Values::new(rows, Limits::default());
+        let mut next = || block_on(poll_fn(|cx| source.poll_batch(cx))).unwrap();
+        assert_eq!(next().unwrap().rows, 0..3);
+        assert!(next().is_none() && next().is_none());
     }
 }

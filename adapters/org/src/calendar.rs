@@ -31,7 +31,7 @@ pub(crate) fn is_date(text: &str) -> bool {
 }
 
 /// `yyyy-MM-ddTHH:mm:ss[.SSS…](Z|±HH:mm)` as milliseconds since 1970; the colon of the offset may
-/// be missing.
+/// be missing. In UTC too it has a year of four digits, or it could not be written again.
 pub(crate) fn read_instant(text: &str) -> Option<i64> {
     let (date, time) = text.split_at_checked(10)?;
     let time = time.strip_prefix('T')?;
@@ -42,7 +42,8 @@ pub(crate) fn read_instant(text: &str) -> Option<i64> {
     }
     let (millis, zone) = fraction(rest)?;
     let seconds = h * 3_600 + m * 60 + s - offset(zone)?;
-    Some(days(date)? * DAY + seconds * 1_000 + millis)
+    let moment = days(date)? * DAY + seconds * 1_000 + millis;
+    (from_civil(1, 1, 1) * DAY..from_civil(10_000, 1, 1) * DAY).contains(&moment).then_some(moment)
 }
 
 /// An optional `.SSS…`, cut to milliseconds, and what follows it.
@@ -145,6 +146,8 @@ mod tests {
             "",
             "2026-03-01",
             "2026-03-01T10:15:30",
+            "0001-01-01T00:00:00+18:00",
+            "9999-12-31T23:59:59-18:00",
             "2026-03-01 10:15:30Z",
             "2026-03-01T24:00:00Z",
             "2026-02-29T10:00:00Z",

@@ -57,6 +57,7 @@ pub(crate) fn columns(
         meanings.push(meaning(&org.schema, of, header, name)?);
     }
     check(job, header, &meanings)?;
+    check_room(of, &meanings)?;
     for Meaning { field, .. } in &meanings {
         store::ensure_field(&org.db, &mut org.schema, &job.object, &field.name)?;
     }
@@ -71,6 +72,16 @@ pub(crate) fn columns(
         columns.push(Column { field, via });
     }
     Ok(columns)
+}
+
+/// All the fields that would be made must find room.
+fn check_room(object: &Object, meanings: &[Meaning]) -> Result<(), Failure> {
+    let names = meanings.iter().map(|meaning| &meaning.field.name);
+    let mut new: Vec<&String> = names.filter(|name| object.field(name).is_none()).collect();
+    let mut known = HashSet::new();
+    new.retain(|name| known.insert(name.to_ascii_lowercase()));
+    let room = schema::CUSTOM_FIELDS.saturating_sub(object.custom_fields());
+    new.get(room).map_or(Ok(()), |name| Err(unknown(name)))
 }
 
 /// The object of a job.

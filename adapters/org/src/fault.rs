@@ -156,10 +156,10 @@ const FORMS: [Form; 20] = [
         let code = if a.is_empty() { "InternalServerError".into() } else { a.word()? };
         Some(Fault::FailBatch { batch, code })
     }),
-    Form("half-fail-batch", ":N", "batch N fails after half of its rows", |a| {
+    Form("half-fail-batch", ":N", "batch N, of a load, fails after half its rows", |a| {
         Some(Fault::HalfFailBatch { batch: a.nth()? })
     }),
-    Form("lock-failure", ":N", "every second row of batch N is locked", |a| {
+    Form("lock-failure", ":N", "every second row of batch N, of a load, is locked", |a| {
         Some(Fault::LockFailure { batch: a.nth()? })
     }),
     Form("list-twice", ":N", "list N of batches has the last one twice", |a| {

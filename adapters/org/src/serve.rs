@@ -144,9 +144,13 @@ impl Desk {
         self.org.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn deliver(&self, request: Request<Bytes>) -> Result<Response<Bytes>, NoAnswer> {
-        let mut org = self.org();
-        org.deliver(Time::since_start(self.start.elapsed()), request)
+    /// Asks the org on a thread that may wait for it: somebody else's query can take its time.
+    async fn ask<T: Send + 'static>(
+        self: &Arc<Self>,
+        question: impl FnOnce(&mut Org) -> T + Send + 'static,
+    ) -> T {
+        let desk = Arc::clone(self);
+        task::spawn_blocking(move || question(&mut desk.org())).await
     }
 }
 
@@ -199,11 +203,12 @@ async fn unless<T>(stop: &Receiver<()>, future: impl Future<Output = T>) -> Opti
 async fn converse(stream: TcpStream, desk: Arc<Desk>, stop: Receiver<()>) {
     let _ = stream.set_nodelay(true);
     let silence = desk.silence;
+    let stopped = stop.clone();
     let service = service_fn(move |request| {
-        let desk = Arc::clone(&desk);
-        async move { respond(desk, request).await }
+        let (desk, stop) = (Arc::clone(&desk), stopped.clone());
+        async move { respond(desk, request, stop).await }
     });
-    let io = Io { stream, scratch: vec![0; HEAD].into() };
+    let io = Io { stream, scratch: vec![0; HEAD].into(), silence, stalled: None };
     let mut http = http1::Builder::new();
     http.max_buf_size(HEAD).timer(Timer).header_read_timeout(silence);
     let connection = http.serve_connection(io, service);
@@ -235,9 +240,11 @@ impl std::error::Error for Unanswered {}
 async fn respond(
     desk: Arc<Desk>,
     request: Request<Incoming>,
+    stop: Receiver<()>,
 ) -> Result<Response<Reply>, Unanswered> {
     let (head, mut body) = request.into_parts();
-    if desk.org().cuts_upload(&head) {
+    let (cut, head) = desk.ask(|org| (org.cuts_upload(&head), head)).await;
+    if cut {
         let _ = timeout(desk.silence, body.frame()).await;
         return Err(Unanswered);
     }
@@ -248,16 +255,16 @@ async fn respond(
         Ok(Ok(None)) => return Ok(gzip::too_large(most).response(Wire::Xml).map(Reply::whole)),
         _ => return Err(Unanswered),
     };
-    let delay = desk.org().delay();
     let request = Request::from_parts(head, body);
-    let delivered = task::spawn_blocking(move || desk.deliver(request)).await;
+    let now = Time::since_start(desk.start.elapsed());
+    let (delay, delivered) = desk.ask(move |org| (org.delay(), org.deliver(now, request))).await;
     task::sleep(delay).await;
     match delivered {
         Ok(response) => Ok(reply(response)),
         Err(NoAnswer::Dropped | NoAnswer::Lost) => Err(Unanswered),
         // The client is to lose its patience, not the connection.
         Err(NoAnswer::Late(after)) => {
-            task::sleep(after).await;
+            unless(&stop, task::sleep(after)).await;
             Err(Unanswered)
         }
     }
@@ -383,6 +390,10 @@ impl hyper::rt::Sleep for Sleep {}
 struct Io {
     stream: TcpStream,
     scratch: Box<[u8]>,
+    /// How long a client may read nothing of what it asked for,
+    silence: Duration,
+    /// and the clock that runs while it does.
+    stalled: Option<Sleep>,
 }
 
 impl hyper::rt::Read for Io {
@@ -405,7 +416,13 @@ impl hyper::rt::Write for Io {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        if let written @ Poll::Ready(_) = Pin::new(&mut self.stream).poll_write(cx, bytes) {
+            self.stalled = None;
+            return written;
+        }
+        let silence = self.silence;
+        let clock = self.stalled.get_or_insert_with(|| Sleep(Box::pin(task::sleep(silence))));
+        Pin::new(clock).poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

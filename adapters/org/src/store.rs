@@ -57,6 +57,11 @@ pub(crate) fn prepare(db: &Connection) -> Result<Schema, OrgError> {
     // The lock keeps a second process from giving out the same ids; it waits a moment for a short
     // run to end.
     db.busy_timeout(PATIENCE)?;
+    db.create_collation("NOCASE", |a, b| {
+        // SQLite's own takes texts for equal that differ behind a NUL.
+        let lower = |byte: u8| byte.to_ascii_lowercase();
+        a.bytes().map(lower).cmp(b.bytes().map(lower))
+    })?;
     db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     db.pragma_update(None, "synchronous", "NORMAL")?;

@@ -276,6 +276,8 @@ impl<'o> Planner<'o> {
         for value in values {
             match value {
                 Operand::Null => null = true,
+                // An empty text is a field without a value, as in a comparison.
+                Operand::Text(literal) if literal.text.is_empty() => null = true,
                 _ => list.push(self.value(name, &field, value)?),
             }
         }

@@ -357,6 +357,38 @@ fn a_refused_file_leaves_no_new_fields_behind() {
     client.insert("Contact", "LastName,New__c,Nonsense\nA,B,C\n");
     let told = client.files("query", "Contact", "SELECT New__c FROM Contact").unwrap_err();
     assert!(told.contains("No such column 'New__c' on entity 'Contact'"), "{told}");
+    // More than an object may have: not even the first of them is made.
+    let many: Vec<String> = (0..801).map(|n| format!("F{n}__c")).collect();
+    client.insert("Contact", format!("LastName,{}\nA{}\n", many.join(","), ",x".repeat(801)));
+    let told = client.files("query", "Contact", "SELECT F0__c FROM Contact").unwrap_err();
+    assert!(told.contains("No such column 'F0__c' on entity 'Contact'"), "{told}");
+    assert_eq!(client.insert("Contact", "LastName,New__c\nA,B\n").len(), 1);
+}
+
+#[test]
+fn texts_that_differ_behind_a_nul_are_two() {
+    let mut client = Client::new();
+    client.load(
+        "upsert",
+        "Account",
+        "<externalIdFieldName>Key__c</externalIdFieldName>",
+        "Name,Key__c\none,k\0a\ntwo,k\0b\n",
+    );
+    let rows = client.query("Account", "SELECT Name FROM Account ORDER BY Name");
+    assert_eq!(rows, "\"Name\"\n\"one\"\n\"two\"\n");
+}
+
+#[test]
+fn an_empty_text_in_a_list_is_a_field_without_a_value() {
+    let mut client = Client::new();
+    client.insert("Account", "Name,Site\na,\nb,x\n");
+    for (condition, name) in
+        [("IN ('')", "a"), ("= ''", "a"), ("NOT IN ('')", "b"), ("IN ('x')", "b")]
+    {
+        let rows =
+            client.query("Account", &format!("SELECT Name FROM Account WHERE Site {condition}"));
+        assert_eq!(rows, format!("\"Name\"\n\"{name}\"\n"), "{condition}");
+    }
 }
 
 #[test]

@@ -305,3 +305,26 @@ fn heads_have_a_bound() {
     }
     assert_eq!(Line::to(&server).ask(&server, "GET /services/async/66.0/job/x", "", "").0, 400);
 }
+
+#[test]
+fn a_client_that_reads_nothing_is_not_waited_for() {
+    let silence = Duration::from_millis(200);
+    let config = Config::new().latency(Duration::ZERO).silence(silence);
+    let server = serve(Org::in_memory_with(config).unwrap(), 0).unwrap();
+    let mut line = Line::to(&server);
+    line.ask(&server, "POST /services/async/66.0/job", "application/json", JOB);
+    let batch = "/services/async/66.0/job/750000000000001AAA/batch";
+    // More than the buffers of a socket hold.
+    let sent = "Name\n".to_owned() + &"x\n".repeat(15_000_000);
+    let (status, told) = line.ask(&server, &format!("POST {batch}"), "text/csv", &sent);
+    assert_eq!(status, 201, "{told}");
+
+    let session = server.session();
+    line.say(&format!(
+        "GET {batch}/751000000000001AAA/request HTTP/1.1\r\nHost: x\r\nX-SFDC-Session: {session}\r\n\r\n"
+    ));
+    std::thread::sleep(5 * silence);
+    let mut got = Vec::new();
+    let _ = line.0.read_to_end(&mut got); // the end, or a reset
+    assert!(got.len() < sent.len(), "{} bytes came after all", got.len());
+}
