@@ -189,7 +189,9 @@ impl Spec {
         self
     }
 
-    /// Keeps a [`Transcript`](crate::Transcript) of the run, with all that was said in memory.
+    /// Keeps a [`Transcript`](crate::Transcript) of the run, with all that was said in memory. A
+    /// job gives it out by [`transcript`](crate::Job::transcript), a front door by its outcomes' or
+    /// records' method of that name.
     #[must_use]
     pub fn record(mut self) -> Self {
         self.recorded = true;

@@ -319,7 +319,8 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
-    /// What the load came to until now.
+    /// What the load came to until now. Results are counted when they were read whole, so it lags
+    /// behind what was given out, and is exact at the end.
     pub fn summary(&self) -> &Summary {
         self.run.job().summary()
     }
@@ -373,7 +374,8 @@ pub struct Records<T> {
 }
 
 impl<T> Records<T> {
-    /// What the query came to until now.
+    /// What the query came to until now. Results are counted when they were read whole, so it lags
+    /// behind what was given out, and is exact at the end.
     pub fn summary(&self) -> &Summary {
         self.run.job().summary()
     }

@@ -24,8 +24,8 @@
 //!     let mut outcomes = org.insert("Account").rows(accounts)?;
 //!     while let Some(outcome) = outcomes.next().await {
 //!         let outcome = outcome?;
-//!         if !outcome.success() {
-//!             eprintln!("row {}: {}", outcome.row, outcome.message());
+//!         if outcome.row_error().is_some() {
+//!             eprintln!("row {} was refused: {}", outcome.row + 1, outcome.message());
 //!         }
 //!     }
 //!     let mut contacts = org.query::<Contact>("SELECT Email FROM Contact")?;
@@ -51,7 +51,9 @@
 //!
 //! The future of `next()` holds nothing: drop it, in a `select` or by a time-out, and ask again;
 //! every row still comes once. Dropping the stream stops the run: connections with requests under
-//! way are closed, and nothing more is sent; a file that is not whole is removed.
+//! way are closed, and nothing more is sent; a file that is not whole is removed. The job is left
+//! open in the org, which works off the batches it has and closes it by age. To leave in good order,
+//! call [`Outcomes::abort`] and read on to the end.
 //!
 //! # async-std's end
 //!

@@ -22,7 +22,7 @@ Exit codes:
   0    finished, every row is good
   1    the operation failed: network, login, refused by the server
   2    wrong usage, configuration or input; nothing was sent
-  3    finished, but rows failed (see the error file)
+  3    finished, but rows failed or are unknown (see the files named)
   130  stopped by Ctrl-C";
 
 const LOAD_HELP: &str = "\

@@ -94,8 +94,8 @@ impl Config {
         self
     }
 
-    /// What time it is in a *new* org at the caller's origin, as time since 1970 (UTC):
-    /// 2026-01-01T00:00:00Z. An org from a file goes on where it stopped.
+    /// What time it is at the caller's origin, as time since 1970 (UTC): 2026-01-01T00:00:00Z. An org
+    /// from a file that has got further goes on where it stopped.
     #[must_use]
     pub fn epoch(mut self, since_1970: Duration) -> Self {
         self.epoch = since_1970;

@@ -214,7 +214,11 @@ impl Fault {
             let _ = writeln!(help, "  {:<36}{line}", format!("{name}{arguments}"));
         }
         let calls = Call::NAMES.map(|(_, name)| name).join(", ");
-        let _ = write!(help, "N counts from 1. CALL is one of {calls}.");
+        let _ = write!(
+            help,
+            "N counts from 1, as requests reach the org: --serial sends batches in the order of their rows. \
+             CALL is one of {calls}."
+        );
         help
     }
 

@@ -30,7 +30,7 @@
 //!
 //! # In the tests of an application
 //!
-//! With `sfbulk-org` among its dev-dependencies an application has an org in memory in three lines,
+//! With `sfbulk-org` beside its front door among the dependencies an application has an org in memory in three lines,
 //! and talks to it as to any other:
 //!
 //! ```
@@ -153,7 +153,8 @@
 //! # What can be forbidden, and what can go wrong
 //!
 //! [`Limits`] lowers each limit of the service for a test, [`Permissions`] takes rights away.
-//! A [`Fault`] is armed by name and counts requests, so it strikes the same request every time:
+//! A [`Fault`] is armed by name and counts requests as they come, so it strikes the same one every
+//! time, unless several are under way together:
 //!
 //! ```
 //! # use bytes::Bytes;
@@ -176,6 +177,9 @@
 //! heads, depth and breadth of documents, connections, and the time for each of them.
 //!
 //! # How time passes
+//!
+//! A new org begins on 2026-01-01 ([`Config::epoch`] says otherwise; the command has it begin now), an
+//! older one where it stopped or at that moment, whichever is later. Then the caller's clock goes on.
 //!
 //! ```text
 //!         added          ⅓ latency                        latency

@@ -98,7 +98,7 @@ impl Org {
         config.check()?;
         let schema = store::prepare(&db)?;
         let epoch = millis(config.epoch);
-        let origin = store::clock(&db)?.unwrap_or(epoch);
+        let origin = store::clock(&db)?.map_or(epoch, |stopped| stopped.max(epoch));
         let session = config.session.clone();
         let clock = Clock { origin, last: origin };
         Ok(Self {

@@ -21,8 +21,8 @@
 //!     let accounts = ["Northwind", "Contoso"].map(|name| Account { name: name.into() });
 //!     for outcome in org.insert("Account").rows(accounts)? {
 //!         let outcome = outcome?;
-//!         if !outcome.success() {
-//!             eprintln!("row {}: {}", outcome.row, outcome.message());
+//!         if outcome.row_error().is_some() {
+//!             eprintln!("row {} was refused: {}", outcome.row + 1, outcome.message());
 //!         }
 //!     }
 //!     for contact in org.query::<Contact>("SELECT Email FROM Contact")? {
@@ -31,6 +31,10 @@
 //!     Ok(())
 //! }
 //! ```
+//!
+//! Dropping an iterator before its end stops sending. The job is then left open in the org, which
+//! works off the batches it has and closes it by age; to leave in good order, call
+//! [`Outcomes::abort`] and read on to the end.
 //!
 //! [`Client`] is the front door. Behind it, [`Executor`] performs what a [`Job`] asks for; use it
 //! directly with a [`Host`] of your own for full control. All decisions are the machine's.
