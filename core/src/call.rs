@@ -399,8 +399,9 @@ fn content_length(headers: &HeaderMap) -> Result<Option<u64>, String> {
     let mut length = None;
     for value in headers.get_all(CONTENT_LENGTH) {
         for part in value.to_str().unwrap_or("?").split(',') {
-            let part: u64 =
-                part.trim().parse().map_err(|_| "the answer's length is no number".to_owned())?;
+            let digits = Some(part.trim()).filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+            let part = digits.and_then(|digits| digits.parse::<u64>().ok());
+            let part = part.ok_or("the answer's length is no number")?;
             if length.is_some_and(|length| length != part) {
                 return Err("the answer has two lengths that differ".into());
             }

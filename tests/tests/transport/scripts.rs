@@ -227,11 +227,7 @@ pub(crate) const SCRIPTS: &[Script] = &[
         "a length with a sign",
         &[Read, Say("{ok}|Content-Length: +{length}||{body}"), Fin],
         Lost("length"),
-    )
-    .but_by_hand(Either(
-        &[Taken, Lost("length")],
-        "by hand, the machine alone judges lengths, and it takes a sign",
-    )),
+    ),
     script(
         "a length that is no number",
         &[Read, Say("{ok}|Content-Length: many||{body}"), Fin],
