@@ -94,6 +94,11 @@ struct Login {
 }
 
 impl Login {
+    /// A server's words, without any session in them.
+    fn blanked(&self, text: &str) -> String {
+        self.sessions.iter().fold(text.to_owned(), |text, session| session.blank_out(&text))
+    }
+
     /// A text without any session, and without the org's host.
     fn hidden(&self, text: &str) -> String {
         self.sessions.iter().fold(text.to_owned(), |text, session| session.hide(&text))

@@ -285,9 +285,9 @@ impl Job {
     fn refused(&mut self, flight: Flight, refusal: Refusal, now: Time) {
         let Flight { tag, errand, epoch } = flight;
         let Refusal { mut info, class, again } = refusal;
-        info.message = self.blanked(&info.message);
+        info.message = self.login.blanked(&info.message);
         for told in [&mut info.code, &mut info.request_id].into_iter().flatten() {
-            *told = self.blanked(told);
+            *told = self.login.blanked(told);
         }
         let code = info.code.as_deref().map(ExceptionCode::from);
         if let Errand::Submit { batch } = errand {
@@ -362,14 +362,13 @@ impl Job {
             Probe::Waiting => {}
             Probe::GiveUp => {
                 let what = format!("failed: the server cannot be reached ({why})");
-                self.ledger.cut_off = true;
-                self.fail(self.failure(errand, ErrorKind::Unreachable, &what));
+                self.cut_off(self.failure(errand, ErrorKind::Unreachable, &what));
             }
         }
     }
 
     fn unknown(&mut self, errand: Errand, why: &str, again: Option<Duration>, now: Time) {
-        let why = &self.blanked(why);
+        let why = &self.login.blanked(why);
         match errand {
             Errand::Submit { batch } if !self.ledger.query => return self.lose(batch, why),
             // A query writes nothing, and only the batch whose id is known will be read.
@@ -493,13 +492,6 @@ impl Job {
             Errand::Close { .. } => "closing the job".into(),
             Errand::Abort { .. } => "aborting the job".into(),
         }
-    }
-
-    /// A server's words without the session, should it have echoed it.
-    /// A server's words, without any session in them.
-    fn blanked(&self, text: &str) -> String {
-        let sessions = self.login.sessions.iter();
-        sessions.fold(text.to_owned(), |text, session| session.blank_out(&text))
     }
 }
 
