@@ -29,8 +29,8 @@ const HEAD: usize = 64 << 10;
 /// How much is read at a time: reading and writing take turns here, and fewer turns are faster.
 const BUFFER: usize = 256 << 10;
 
-/// What follows on the longest silence borne before it is an error: an application that was busy with something
-/// else all the while finds what arrived in the meantime.
+/// What follows on the longest silence borne before it is an error: an application that was busy
+/// with something else all the while finds what arrived in the meantime.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// What is sent: one piece, of known length.
@@ -91,21 +91,19 @@ impl Connection {
     }
 
     /// The next piece of an answer's body; `None` after its proper end.
-    pub(crate) fn poll_piece(
-        &mut self,
-        body: &mut Incoming,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, String>>> {
+    pub(crate) async fn piece(&mut self, body: &mut Incoming) -> Option<Result<Bytes, String>> {
         loop {
-            self.driver.poll(cx);
-            match ready!(Pin::new(&mut *body).poll_frame(cx)) {
-                Some(Ok(frame)) => {
+            let frame = poll_fn(|cx| {
+                self.driver.poll(cx);
+                Pin::new(&mut *body).poll_frame(cx)
+            });
+            match frame.await? {
+                Ok(frame) => {
                     if let Ok(piece) = frame.into_data() {
-                        return Poll::Ready(Some(Ok(piece)));
+                        return Some(Ok(piece));
                     } // or trailers, which nobody asked for
                 }
-                Some(Err(error)) => return Poll::Ready(Some(Err(reason(&error)))),
-                None => return Poll::Ready(None),
+                Err(error) => return Some(Err(reason(&error))),
             }
         }
     }
@@ -113,8 +111,12 @@ impl Connection {
     /// Whether another request may be sent. This looks at the socket: right after an answer hyper
     /// has yet to notice that it is done, and an idle connection that the server has closed does
     /// not know of it before.
-    pub(crate) fn is_open(&mut self, cx: &mut Context<'_>) -> bool {
-        self.driver.poll(cx);
+    pub(crate) async fn is_open(&mut self) -> bool {
+        poll_fn(|cx| {
+            self.driver.poll(cx);
+            Poll::Ready(())
+        })
+        .await;
         self.driver.0.is_some() && self.sender.is_ready()
     }
 }
@@ -305,10 +307,10 @@ mod tests {
             })?;
             let (head, mut body) = answer.into_parts();
             let mut whole = Vec::new();
-            while let Some(piece) = poll_fn(|cx| connection.poll_piece(&mut body, cx)).await {
+            while let Some(piece) = connection.piece(&mut body).await {
                 whole.extend(piece?);
             }
-            assert!(!poll_fn(|cx| Poll::Ready(connection.is_open(cx))).await);
+            assert!(!connection.is_open().await);
             Ok((head.status.as_u16(), whole.into()))
         })
     }

@@ -113,7 +113,7 @@ impl Transport {
             self.send(addressed(call.request.map(Full::new)), &to).await?;
         let (head, mut body) = answer.into_parts();
         let mut intake = call.expect.open(head);
-        while let Some(piece) = poll_fn(|cx| connection.poll_piece(&mut body, cx)).await {
+        while let Some(piece) = connection.piece(&mut body).await {
             let piece = match piece {
                 Ok(piece) => piece,
                 Err(why) => return Ok(intake.broke_off(why)),
@@ -122,7 +122,7 @@ impl Transport {
                 tray.lay(page).await;
             }
         }
-        if poll_fn(|cx| Poll::Ready(connection.is_open(cx))).await {
+        if connection.is_open().await {
             self.keep(connection, to);
         }
         let (page, reply) = intake.finish();
@@ -189,7 +189,7 @@ impl Transport {
                 let at = idle.iter().rposition(|idle| idle.to == *to)?;
                 idle.remove(at).connection
             };
-            if poll_fn(|cx| Poll::Ready(connection.is_open(cx))).await {
+            if connection.is_open().await {
                 return Some(connection);
             }
         }
@@ -282,10 +282,10 @@ mod tests {
             let (mut answer, mut connection) =
                 transport.send(addressed(request), to).await.unwrap();
             let body = answer.body_mut();
-            while let Some(piece) = poll_fn(|cx| connection.poll_piece(body, cx)).await {
+            while let Some(piece) = connection.piece(body).await {
                 assert_eq!(piece.unwrap(), "ok");
             }
-            if poll_fn(|cx| Poll::Ready(connection.is_open(cx))).await {
+            if connection.is_open().await {
                 transport.keep(connection, to.clone());
             }
             transport.0.idle.lock().unwrap().len()
