@@ -119,7 +119,7 @@ pub(crate) enum Practice {
         /// The port; 0 takes a free one
         #[arg(long, value_name = "N", default_value_t = 0)]
         port: u16,
-        /// Something that goes wrong, once; may be given several times
+        /// Something that goes wrong; may be given several times
         #[arg(long = "fault", value_name = "FAULT")]
         faults: Vec<sfbulk_org::Fault>,
     },

@@ -6,7 +6,8 @@
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
-/// Something that goes wrong once, to be armed with [`Org::fault`](crate::Org::fault).
+/// Something that goes wrong, to be armed with [`Org::fault`](crate::Org::fault): once, but for
+/// [`Quota`](Self::Quota) and [`Slow`](Self::Slow), which stay.
 ///
 /// Numbers count from 1 and from the moment the fault is armed: with `LoseAnswer { batch: 2 }` the
 /// second request that adds a batch is carried out, and its answer never comes. If several faults

@@ -38,8 +38,8 @@ pub(crate) fn short(prefix: &str, n: i64) -> String {
     id
 }
 
-/// What an id says: its prefix and its number. `None` if it is not an id at all; a number no record
-/// can have reads as -1.
+/// What an id says: its prefix and its number. `None` if it is not an id at all; one too large for
+/// a number reads as the highest, which no record has.
 pub(crate) fn read(text: &str) -> Option<(&str, i64)> {
     let bytes = text.as_bytes();
     if !bytes.iter().all(u8::is_ascii_alphanumeric) {

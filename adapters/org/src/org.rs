@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use sfbulk::Time;
 
 use crate::answer::{self, Refusal};
+use crate::calendar;
 use crate::config::Config;
 use crate::documents::{self, Wire};
 use crate::error::OrgError;
@@ -26,7 +27,6 @@ use crate::wanted::{
 };
 use crate::{rest, store, work};
 
-pub(crate) const DAY: i64 = 86_400_000;
 /// Objects that every org has and the Bulk API does not take (some of them).
 const NOT_BULK: [&str; 8] = [
     "AcceptedEventRelation",
@@ -428,7 +428,7 @@ impl Org {
                 "Unable to find any data to create batch",
             ));
         }
-        if Batch::added_since(&self.db, now - DAY)? >= self.config.limits.daily_batches {
+        if Batch::added_since(&self.db, now - calendar::DAY)? >= self.config.limits.daily_batches {
             return Err(answer::quota());
         }
         let latency = millis(self.config.latency);

@@ -12,7 +12,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::table::{Cell, Table};
+use crate::table::{Cell, Table, parent_column};
 
 /// Reads a batch, or says what its state message says.
 pub(crate) fn read<'a>(text: &'a str, mut table: Table<'a>) -> Result<Table<'a>, String> {
@@ -142,14 +142,6 @@ impl<'de: 'a, 'a> Visitor<'de> for Field<'_, 'a> {
             self.table.push_named(&column, text).map_err(A::Error::custom)?;
         }
         Ok(())
-    }
-}
-
-/// A field of a parent as CSV names it.
-pub(crate) fn parent_column(kind: Option<&str>, parent: &str, field: &str) -> String {
-    match kind {
-        Some(kind) => format!("{kind}:{parent}.{field}"),
-        None => format!("{parent}.{field}"),
     }
 }
 

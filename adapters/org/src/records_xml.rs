@@ -11,8 +11,7 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
 use crate::documents::{name_of, resolve};
-use crate::records_json::parent_column;
-use crate::table::Table;
+use crate::table::{Table, parent_column};
 
 /// Reads a batch, or says what its state message says.
 pub(crate) fn read<'a>(text: &'a str, table: Table<'a>) -> Result<Table<'a>, String> {

@@ -10,9 +10,10 @@ use http::{HeaderMap, Method, Response, StatusCode, request};
 use serde_json::{Value, json};
 
 use crate::answer::{self, Refusal};
+use crate::calendar::DAY;
 use crate::describe;
 use crate::jobs::Batch;
-use crate::org::{DAY, Org};
+use crate::org::Org;
 use crate::query::{self, Problem};
 use crate::route;
 use crate::rows::{Dates, Select, write_json};

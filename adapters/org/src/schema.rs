@@ -19,7 +19,7 @@ const CUSTOM_TEXT: usize = 32_768;
 /// As many custom fields as the largest edition gives one object.
 pub(crate) const CUSTOM_FIELDS: usize = 800;
 
-/// The practice user, the one record every org begins with.
+/// The practice user, whom every org begins with.
 pub(crate) fn me() -> String {
     ids::long("005", 1)
 }

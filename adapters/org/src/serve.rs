@@ -28,7 +28,7 @@ use async_std::net::{TcpListener, TcpStream};
 use async_std::task;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, EXPECT};
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::rt::ReadBufCursor;
@@ -243,7 +243,16 @@ async fn respond(
     stop: Receiver<()>,
 ) -> Result<Response<Reply>, Unanswered> {
     let (head, mut body) = request.into_parts();
-    let (cut, head) = desk.ask(|org| (org.cuts_upload(&head), head)).await;
+    let (head, cut) = match head.method {
+        Method::POST => {
+            desk.ask(|org| {
+                let cut = org.cuts_upload(&head);
+                (head, cut)
+            })
+            .await
+        }
+        _ => (head, false), // nothing is uploaded
+    };
     if cut {
         let _ = timeout(desk.silence, body.frame()).await;
         return Err(Unanswered);

@@ -15,6 +15,14 @@ use crate::{csv, records_json, records_xml};
 /// What clears a field: how CSV says it, and how a JSON `null` and an `xsi:nil` are kept here.
 pub(crate) const NULL: &str = "#N/A";
 
+/// A field of a parent as CSV names it.
+pub(crate) fn parent_column(kind: Option<&str>, parent: &str, field: &str) -> String {
+    match kind {
+        Some(kind) => format!("{kind}:{parent}.{field}"),
+        None => format!("{parent}.{field}"),
+    }
+}
+
 /// A value of a record.
 pub(crate) type Cell<'a> = Cow<'a, str>;
 

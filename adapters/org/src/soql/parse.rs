@@ -45,6 +45,10 @@ pub(crate) enum Condition<'a> {
         operator: Operator,
         value: Operand<'a>,
     },
+    Like {
+        field: Name<'a>,
+        value: Operand<'a>,
+    },
     In {
         field: Name<'a>,
         negated: bool,
@@ -66,7 +70,6 @@ pub(crate) enum Operator {
     LessOrEqual,
     Greater,
     GreaterOrEqual,
-    Like,
 }
 
 /// The right side of a comparison.
@@ -78,6 +81,17 @@ pub(crate) enum Operand<'a> {
     /// A number, a date or a moment: which of them, the field decides.
     Number(&'a str),
     Period(Period),
+}
+
+impl Operand<'_> {
+    /// Whether it stands for a field without a value: `null`, and an empty text too.
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Text(literal) => literal.text.is_empty(),
+            Self::Boolean(_) | Self::Number(_) | Self::Period(_) => false,
+        }
+    }
 }
 
 #[derive(Debug, PartialEq)]
@@ -261,7 +275,10 @@ impl<'a> Parser<'a> {
             "<=" => Operator::LessOrEqual,
             ">" => Operator::Greater,
             ">=" => Operator::GreaterOrEqual,
-            "LIKE" => Operator::Like,
+            "LIKE" => {
+                self.next += 1;
+                return Ok(Condition::Like { field, value: self.operand()? });
+            }
             word @ ("INCLUDES" | "EXCLUDES") => return self.parts(field, word == "EXCLUDES"),
             _ => return Err(self.unexpected()),
         };

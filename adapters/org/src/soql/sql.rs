@@ -161,6 +161,7 @@ impl<'o> Planner<'o> {
             Condition::Any(terms) => self.join(terms, "OR"),
             Condition::Not(term) => Ok(format!("NOT ifnull({}, 0)", self.condition(term)?)),
             Condition::Compare { field, operator, value } => self.compare(*field, *operator, value),
+            Condition::Like { field, value } => self.like(*field, value),
             Condition::In { field, negated, values } => self.members(*field, *negated, values),
             Condition::Includes { field, negated, values } => {
                 self.includes(*field, *negated, values)
@@ -181,15 +182,11 @@ impl<'o> Planner<'o> {
     ) -> Result<String, Problem> {
         let field = self.filter(name)?;
         let column = &field.sql;
-        let empty = match value {
-            Operand::Null => true,
-            Operand::Text(literal) => literal.text.is_empty(),
-            _ => false,
-        };
         match (operator, value) {
-            (Operator::Equal, _) if empty => return Ok(format!("{column} IS NULL")),
-            (Operator::NotEqual, _) if empty => return Ok(format!("{column} IS NOT NULL")),
-            (Operator::Like, _) => return self.like(name, &field, value),
+            (Operator::Equal, _) if value.is_empty() => return Ok(format!("{column} IS NULL")),
+            (Operator::NotEqual, _) if value.is_empty() => {
+                return Ok(format!("{column} IS NOT NULL"));
+            }
             (_, Operand::Null) => {
                 return Err(Problem::malformed(name.at, "unexpected token: 'null'"));
             }
@@ -207,7 +204,7 @@ impl<'o> Planner<'o> {
             Operator::LessOrEqual => "<=",
             Operator::Greater => ">",
             Operator::GreaterOrEqual => ">=",
-            Operator::Equal | Operator::Like => "=",
+            Operator::Equal => "=",
         };
         Ok(format!("{column} {sign} {parameter}"))
     }
@@ -235,7 +232,7 @@ impl<'o> Planner<'o> {
             Operator::LessOrEqual => compare("<", to),
             Operator::Greater => compare(">=", to),
             Operator::GreaterOrEqual => compare(">=", from),
-            Operator::Equal | Operator::NotEqual | Operator::Like => {
+            Operator::Equal | Operator::NotEqual => {
                 let within = format!("({} AND {})", compare(">=", from)?, compare("<", to)?);
                 let negated = operator == Operator::NotEqual;
                 Ok(if negated { format!("NOT ifnull({within}, 0)") } else { within })
@@ -243,16 +240,12 @@ impl<'o> Planner<'o> {
         }
     }
 
-    fn like(
-        &mut self,
-        name: Name<'_>,
-        field: &Column<'_>,
-        value: &Operand<'_>,
-    ) -> Result<String, Problem> {
+    fn like(&mut self, name: Name<'_>, value: &Operand<'_>) -> Result<String, Problem> {
+        let field = self.filter(name)?;
         if !field.kind.is_text() {
             return Err(invalid_operator(name, type_name(field.kind)));
         }
-        let Operand::Text(literal) = value else { return Err(wrong_type(name, field)) };
+        let Operand::Text(literal) = value else { return Err(wrong_type(name, &field)) };
         if literal.pattern.len() > PATTERN {
             return Err(Problem::malformed(
                 name.at,
@@ -271,18 +264,11 @@ impl<'o> Planner<'o> {
     ) -> Result<String, Problem> {
         let field = self.filter(name)?;
         let column = &field.sql;
-        let mut null = false;
-        let mut list = Vec::with_capacity(values.len());
-        for value in values {
-            match value {
-                Operand::Null => null = true,
-                // An empty text is a field without a value, as in a comparison.
-                Operand::Text(literal) if literal.text.is_empty() => null = true,
-                _ => list.push(self.value(name, &field, value)?),
-            }
-        }
+        let null = values.iter().any(Operand::is_empty);
+        let values = values.iter().filter(|value| !value.is_empty());
+        let list: Result<Vec<_>, _> = values.map(|value| self.value(name, &field, value)).collect();
         // An empty field is in the list if `null` is, and not in it if `null` is not.
-        let member = format!("ifnull({column} IN ({}), 0)", list.join(", "));
+        let member = format!("ifnull({column} IN ({}), 0)", list?.join(", "));
         let member = if null { format!("({member} OR {column} IS NULL)") } else { member };
         Ok(if negated { format!("NOT {member}") } else { member })
     }
