@@ -115,7 +115,7 @@ fn a_result_that_is_never_whole_leaves_no_file_and_the_old_one_alone() {
             server.fault(Fault::CutResult { result: 2, bytes: 40 });
         }
         let bounds = Bounds { first_wait: Duration::from_millis(1), ..Bounds::default() };
-        let error = client.file(Spec::query(SOQL).bounds(bounds), &name).unwrap_err();
+        let error = client.fetch(Spec::query(SOQL).bounds(bounds)).file(&name).unwrap_err();
         assert!(error.to_string().contains("result"), "{error}");
         let left: Vec<String> = old.map(|_| "accounts.csv".to_owned()).into_iter().collect();
         assert_eq!(practice::names(folder.path()), left);

@@ -6,10 +6,12 @@
 
 use std::task::{Context, Poll, ready};
 
-use sfbulk::{Error, Job, Page, Reason, Session, Spec, Step, Time};
+use sfbulk::{Error, Job, Page, Reason, Session, Step, Summary, Time};
+use sfbulk_draft::Start;
 
 use crate::calls::{Calls, Event};
 use crate::client::{Client, LoggingIn};
+use crate::keeper::Keeper;
 use crate::source::Source;
 
 /// A job under way, pulled by whoever wants its pages.
@@ -21,6 +23,7 @@ pub(crate) struct Run {
     /// The machine waits for rows.
     asked: bool,
     login: Option<LoggingIn>,
+    keeper: Keeper,
     /// Something happened, so the machine is to be asked what to do.
     news: bool,
     /// Until when it waits, if nothing happens.
@@ -31,13 +34,15 @@ pub(crate) struct Run {
 impl Run {
     pub(crate) fn new(
         client: &Client,
-        spec: Spec,
+        start: Start,
         source: impl Source + 'static,
     ) -> Result<Self, Error> {
+        let (job, checkpoint) = start.job()?;
         Ok(Self {
-            job: Job::new(spec)?,
+            job,
             // Asked before any row: who has no session should hear of it first, and of nothing else.
             login: Some(client.log_in()),
+            keeper: Keeper::new(checkpoint),
             client: client.clone(),
             source: Box::new(source),
             calls: Calls::new(client.transport()),
@@ -57,6 +62,11 @@ impl Run {
         self.news = true;
     }
 
+    pub(crate) fn leave(&mut self) {
+        self.job.leave();
+        self.news = true;
+    }
+
     /// The next page; `None` once all is over, which an error is too.
     pub(crate) fn poll_page(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Page, Error>>> {
         while !self.over {
@@ -67,6 +77,9 @@ impl Run {
                     return Poll::Ready(Some(Ok(page)));
                 }
             }
+            if let Err(error) = ready!(self.keeper.poll(cx)) {
+                self.job.stop(error);
+            }
             match self.job.poll(self.calls.now()) {
                 Step::Send(call) => self.calls.begin(call),
                 Step::Feed(_) => self.asked = true,
@@ -75,7 +88,7 @@ impl Run {
                 }
                 Step::Settled(outcomes) => return Poll::Ready(Some(Ok(Page::Outcomes(outcomes)))),
                 Step::Note(note) => self.client.note(&note, self.job.summary()),
-                Step::Save => {}
+                Step::Save => self.keeper.save(|| self.job.checkpoint()),
                 Step::Wait(until) => {
                     self.until = until;
                     self.news = false;
@@ -84,12 +97,20 @@ impl Run {
                     self.over = true;
                     self.calls.cut_off();
                     if let Err(error) = result {
+                        self.keeper.leave();
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
             }
         }
         Poll::Ready(None)
+    }
+
+    /// All is well over, and in the application's hands: nobody will resume this run. After an
+    /// error there is nothing left to remove.
+    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<Summary, Error>> {
+        self.keeper.remove();
+        self.keeper.poll(cx).map_ok(|()| self.job.summary().clone())
     }
 
     /// Tells the machine of one thing that happened, or hands on a page.

@@ -1,11 +1,12 @@
-//! Files that are whole whenever they have their name.
+//! The files that both front doors write: each is whole whenever it has its name.
 //!
 //! - [`Draft`]: a file that has its name only once it is whole (guarantee G4): a query's rows.
 //! - [`Kept`]: a small file that is replaced as a whole, again and again, and belongs to one process
-//!   at a time (guarantees G24, G25): the checkpoint of a run.
+//!   at a time (guarantees G24, G25).
+//! - [`Start`]: a run about to start, new or resumed, and the [`CheckpointFile`] that it keeps.
 //!
-//! Both front doors write them, and neither adapter may know the other, nor the core know files: so
-//! it is a crate of its own. It blocks, and knows nothing of queries or checkpoints.
+//! Neither adapter may know the other, nor the core know files: so this is a crate of its own. It
+//! blocks.
 //!
 //! ```
 //! use std::io::Write;
@@ -37,6 +38,8 @@
 mod disk;
 mod draft;
 mod kept;
+mod start;
 
 pub use draft::Draft;
 pub use kept::Kept;
+pub use start::{CheckpointFile, Start};
