@@ -83,10 +83,10 @@ fn doubts(ledger: &Ledger, errands: &mut Vec<Errand>) {
         }
         if let Some(stranger) = record.unread() {
             errands.push(Errand::Inspect { job, stranger });
-        } else if !record.looked && !(record.is_open() && ledger.no_more()) {
+        } else if record.is_open() && (record.looked || ledger.no_more()) {
+            errands.extend((!ledger.aborting).then_some(Errand::Close { job }));
+        } else if !record.looked {
             errands.push(Errand::List { job });
-        } else if record.is_open() && !ledger.aborting {
-            errands.push(Errand::Close { job });
         }
     }
 }
@@ -155,9 +155,10 @@ fn ending(ledger: &Ledger, errands: &mut Vec<Errand>) {
 /// every stage and state: what is not decided here is waited for or fetched.
 pub(crate) fn fate(ledger: &Ledger, batch: &BatchRecord) -> Option<(Fate, String)> {
     match &batch.stage {
-        Stage::Cut if ledger.no_more() => Some(match ledger.may_be_there()? {
-            true => (Fate::Unknown, "an earlier run may have sent it".into()),
-            false => (Fate::Unprocessed, why_not_sent(ledger)),
+        Stage::Cut if ledger.no_more() => Some(if ledger.may_be_there()? {
+            (Fate::Unknown, "an earlier run may have sent it".into())
+        } else {
+            (Fate::Unprocessed, why_not_sent(ledger))
         }),
         Stage::Unsure { job, lost: true } => {
             let out_of_sight = ledger.jobs[*job].opaque || ledger.blind || ledger.cut_off;
@@ -212,7 +213,9 @@ mod tests {
     fn stranger(content: Content) -> (BatchId, Stranger) {
         let id: BatchId = BATCH.parse().unwrap();
         let info = serde_json::json!({"id": BATCH, "state": "Queued"});
-        (id, Stranger { info: serde_json::from_value(info).unwrap(), content })
+        let mut stranger = Stranger::new(serde_json::from_value(info).unwrap());
+        stranger.content = content;
+        (id, stranger)
     }
 
     fn disk_full() -> Error {

@@ -475,7 +475,7 @@ impl Job {
     /// else to say: one batch's outcomes are held at a time. Only batches near the first unsettled
     /// one are looked at; the application would have to keep the outcomes of those further ahead.
     fn settle_certain(&mut self) {
-        if self.ledger.query || !self.news.is_empty() {
+        if self.ledger.query || self.ledger.unfed > 0 || !self.news.is_empty() {
             return;
         }
         let from = self.ledger.settled;
@@ -639,6 +639,8 @@ impl Job {
     }
 
     fn over(&mut self) -> Option<Result<Summary, Error>> {
+        let may_be_there = self.ledger.may_be_there();
+        self.summary.beyond_unknown = may_be_there != Some(false);
         if let Some(error) = &self.leave.now {
             return Some(Err(error.clone()));
         }
@@ -649,7 +651,8 @@ impl Job {
                 return None;
             }
         }
-        let all_settled = ledger.unsettled().next().is_none() && ledger.unfed == 0;
+        let all_settled =
+            ledger.unsettled().next().is_none() && ledger.unfed == 0 && may_be_there.is_some();
         let over = if ledger.query {
             all_settled || ledger.no_more()
         } else {

@@ -36,6 +36,9 @@ use crate::info::{BatchInfo, BatchState, JobState};
 use crate::print::Fingerprint;
 use crate::rows::Have;
 
+/// How often a stranger is read until two readings agree.
+const READINGS: u32 = 4;
+
 #[allow(clippy::struct_excessive_bools)] // independent facts, not a state
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
@@ -92,16 +95,19 @@ pub(crate) struct JobRecord {
 pub(crate) struct Stranger {
     pub(crate) info: BatchInfo,
     pub(crate) content: Content,
+    /// What the last reading gave, and how many there were.
+    before: Option<Fingerprint>,
+    readings: u32,
 }
 
 /// What was sent as a stranger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// Not asked for yet.
+    /// Not asked for yet, or to be asked for again.
     Unread,
     /// The fingerprint of its cells.
     Print(Fingerprint),
-    /// The server does not give it out.
+    /// The server does not give it out, or says something else each time.
     Unreadable,
 }
 
@@ -299,25 +305,21 @@ impl Ledger {
     /// Whether a batch that is not known to be on the server may be there all the same, sent by an
     /// earlier run. `None` while that is still being found out.
     pub(crate) fn may_be_there(&self) -> Option<bool> {
-        let mut inherited = self.jobs.iter().filter(|job| job.inherited && !self.query).peekable();
+        let mut inherited = self.jobs.iter().filter(|job| job.inherited && !self.query);
         let doubt = inherited.clone().any(|job| job.doubt);
-        if inherited.clone().any(|job| job.opaque) || (doubt && (self.blind || self.cut_off)) {
+        if inherited.any(|job| job.opaque) || (doubt && (self.blind || self.cut_off)) {
             return Some(true);
         }
-        match (doubt || self.unfed > 0, self.unmatched().is_some()) {
-            _ if inherited.peek().is_none() => Some(false),
-            (true, _) => None,
-            (false, false) => Some(false),
-            (false, true) if self.stopped.is_some() => Some(true),
-            (false, true) => None,
-        }
+        let unmatched = self.unmatched().is_some();
+        let open = doubt || (unmatched && self.stopped.is_none());
+        (!open).then_some(unmatched)
     }
 
     /// A batch of an earlier run that none of the rows fed until now belong to.
     pub(crate) fn unmatched(&self) -> Option<(JobId, BatchId)> {
-        let inherited = self.jobs.iter().filter(|job| job.inherited && !self.query);
+        let mut inherited = self.jobs.iter().filter(|job| job.inherited && !self.query);
         let first = |job: &JobRecord| Some((job.id, *job.strangers.keys().next()?));
-        inherited.filter_map(first).next()
+        inherited.find_map(first)
     }
 
     /// A list of the batches that the server says a job holds, asked for by this call. Tells
@@ -339,8 +341,11 @@ impl Ledger {
         }
         record.looked = true;
         for (id, info) in list.iter().filter(|(id, _)| !ours.contains(id)) {
-            let content = record.strangers.get(id).map_or(Content::Unread, |known| known.content);
-            record.strangers.insert(*id, Stranger { info: info.clone(), content });
+            record
+                .strangers
+                .entry(*id)
+                .and_modify(|stranger| stranger.info = info.clone())
+                .or_insert_with(|| Stranger::new(info.clone()));
         }
         true
     }
@@ -380,11 +385,41 @@ impl JobRecord {
         self.strangers.iter().find(|(_, stranger)| unread(stranger)).map(|(id, _)| *id)
     }
 
+    /// Has the strangers read again whose content was told only once: before anything is concluded
+    /// from a batch's being none of ours, this must be certain, and an answer can be short and look
+    /// whole. Tells whether there are any.
+    pub(crate) fn read_again(&mut self) -> bool {
+        self.strangers.values_mut().map(Stranger::read_again).filter(|again| *again).count() > 0
+    }
+
     /// Takes out a stranger of this content, if there is one.
     pub(crate) fn claim(&mut self, content: Fingerprint) -> Option<BatchInfo> {
         let same = |stranger: &Stranger| stranger.content == Content::Print(content);
         let id = self.strangers.iter().find(|(_, stranger)| same(stranger)).map(|(id, _)| *id)?;
         self.strangers.remove(&id).map(|stranger| stranger.info)
+    }
+}
+
+impl Stranger {
+    pub(crate) fn new(info: BatchInfo) -> Self {
+        Self { info, content: Content::Unread, before: None, readings: 0 }
+    }
+
+    /// What the server said was sent as it.
+    pub(crate) fn read(&mut self, content: Content) {
+        self.content = content;
+        self.readings += 1;
+    }
+
+    fn read_again(&mut self) -> bool {
+        let Content::Print(print) = self.content else { return false };
+        let certain = self.before.replace(print) == Some(print);
+        self.content = match self.readings {
+            _ if certain => return false,
+            READINGS.. => Content::Unreadable,
+            _ => Content::Unread,
+        };
+        self.content == Content::Unread
     }
 }
 

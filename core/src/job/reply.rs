@@ -143,7 +143,7 @@ impl Job {
 
     fn inspected(&mut self, job: usize, stranger: BatchId, content: Content) {
         if let Some(stranger) = self.ledger.jobs[job].strangers.get_mut(&stranger) {
-            stranger.content = content;
+            stranger.read(content);
         }
     }
 
@@ -289,7 +289,7 @@ impl Job {
         record.state = state;
         record.look_again(Tag(self.next_tag)); // nothing can arrive from now on
         if aborted || record.doubt {
-            self.pace.hurry(); // what had not started will not, and that is known at once
+            self.pace.look(job, Time::ZERO); // the list tells all that will ever be in it
         }
         self.note(if aborted { Note::Aborted(id) } else { Note::Closed(id) });
     }
