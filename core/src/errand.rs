@@ -78,12 +78,14 @@ pub(crate) fn errands(ledger: &Ledger, window: usize) -> Vec<Errand> {
 /// What would tell which batches the jobs in doubt hold.
 fn doubts(ledger: &Ledger, errands: &mut Vec<Errand>) {
     for (job, record) in ledger.jobs.iter().enumerate() {
-        if !record.doubt || ledger.blind || ledger.is_unanswered(job) {
+        let running = |sent: &Sent| !sent.state.is_final();
+        let splitting = ledger.query && (!ledger.all_sent() || ledger.in_job(job).any(running));
+        if !record.doubt || ledger.blind || splitting || ledger.is_unanswered(job) {
             continue;
         }
         if let Some(stranger) = record.unread() {
             errands.push(Errand::Inspect { job, stranger });
-        } else if record.is_open() && (record.looked || ledger.no_more()) {
+        } else if record.is_open() && (record.looked || ledger.query || ledger.no_more()) {
             errands.extend((!ledger.aborting).then_some(Errand::Close { job }));
         } else if !record.looked {
             errands.push(Errand::List { job });
@@ -141,11 +143,13 @@ fn has_result(sent: &Sent) -> bool {
 }
 
 fn ending(ledger: &Ledger, errands: &mut Vec<Errand>) {
-    let over = ledger.stopped.is_some() || ledger.all_sent();
     for job in (0..ledger.jobs.len()).filter(|job| ledger.is_to_end(*job)) {
+        let record = &ledger.jobs[job];
+        let splitting = ledger.query && record.doubt;
+        let all_sent = !splitting && (ledger.all_sent() || record.inherited);
         if ledger.aborting {
             errands.push(Errand::Abort { job });
-        } else if (over || ledger.jobs[job].inherited) && !ledger.is_unanswered(job) {
+        } else if (ledger.stopped.is_some() || all_sent) && !ledger.is_unanswered(job) {
             errands.push(Errand::Close { job });
         }
     }

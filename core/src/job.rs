@@ -654,7 +654,7 @@ impl Job {
         let all_settled =
             ledger.unsettled().next().is_none() && ledger.unfed == 0 && may_be_there.is_some();
         let over = if ledger.query {
-            all_settled || ledger.no_more()
+            (all_settled && !ledger.in_doubt()) || ledger.no_more()
         } else {
             all_settled && (ledger.ended || ledger.no_more())
         };

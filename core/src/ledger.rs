@@ -23,6 +23,10 @@
 //! *inherited*: in doubt from the start, and fenced, since anything may still arrive; and any batch
 //! that is not known to be on the server may prove to be one of their strangers.
 //!
+//! A query that the server splits into chunks is in doubt, too: the chunks are batches that nobody
+//! here has sent. There the doubt ends when the original batch has, and all others in the list, the
+//! job is closed, and the list still shows the same.
+//!
 //! Nothing here decides what to do; [`errand`](crate::errand) reads the ledger, the machine writes
 //! it.
 
@@ -340,6 +344,15 @@ impl Ledger {
             return whole;
         }
         record.looked = true;
+        if self.query {
+            // The chunks that the server has split it into.
+            for id in list.keys().filter(|id| !ours.contains(id)) {
+                let stage = Stage::Sent(Sent::taken(job, *id));
+                let chunk = BatchRecord { stage, ..BatchRecord::new(0..0, Fingerprint::of(b"")) };
+                self.batches.push(chunk);
+            }
+            return true;
+        }
         for (id, info) in list.iter().filter(|(id, _)| !ours.contains(id)) {
             record
                 .strangers

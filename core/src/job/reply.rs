@@ -86,7 +86,8 @@ impl Job {
 
     fn created(&mut self, info: &JobInfo) -> Result<(), String> {
         let id = info.id.ok_or("the answer names no job")?;
-        self.ledger.jobs.push(JobRecord::new(id, JobState::Open));
+        let doubt = self.spec.chunking.is_some(); // it will hold batches that nobody here sent
+        self.ledger.jobs.push(JobRecord { doubt, ..JobRecord::new(id, JobState::Open) });
         self.save.must = true;
         self.summary.jobs.push(id);
         self.note(Note::Created(id));
@@ -120,7 +121,9 @@ impl Job {
         }
         let infos: BTreeMap<_, _> = list.into_iter().map(|info| (info.id, info)).collect();
         // A batch that was accepted and is not in the list: look again.
+        let known = self.ledger.batches.len();
         let mut unclear = !self.ledger.look(job, asked, &infos);
+        self.summary.batches.accepted += (self.ledger.batches.len() - known) as u64;
         for batch in self.ledger.settled..self.ledger.batches.len() {
             let Some(sent) = self.ledger.sent(batch) else { continue };
             if sent.job != job || sent.state.is_final() {
@@ -163,9 +166,14 @@ impl Job {
             processed: info.number_records_processed,
             message: info.state_message.clone(),
         });
+        let split = self.spec.chunking.is_some() && batch == 0;
+        if split && info.state == BatchState::NotProcessed && !self.ledger.aborting {
+            return self.ledger.settle(batch); // its rows are in the chunks
+        }
         if self.ledger.query && info.state != BatchState::Completed && !self.ledger.aborting {
             let message = info.state_message.as_deref().unwrap_or("no reason is given");
-            let message = format!("the query ended {}: {message}", info.state);
+            let what = if batch == 0 { "the query" } else { "a chunk of the query" };
+            let message = format!("{what} ended {}: {message}", info.state);
             self.fail(Error::new(ErrorKind::Refused, message).of_batch(info.id));
         }
     }
