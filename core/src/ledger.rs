@@ -78,7 +78,7 @@ pub(crate) struct JobRecord {
     pub(crate) state: JobState,
     /// It could not be closed and will stay open.
     pub(crate) given_up: bool,
-    /// An earlier run created it. It takes no batches of this one.
+    /// An earlier run created it, or a query was lost in it. It takes no batches of this one.
     pub(crate) inherited: bool,
     /// It may hold batches that are not known.
     pub(crate) doubt: bool,

@@ -314,10 +314,11 @@ impl Job {
         }
         let code = info.code.as_deref().map(ExceptionCode::from);
         if let Errand::Submit { batch } = errand {
-            if leaves_open(code.as_ref()) && !self.ledger.query {
-                return self.lose(batch, &info.to_string(), again, now);
+            match leaves_open(code.as_ref()) {
+                true if self.ledger.query => self.lose_query(batch),
+                true => return self.lose(batch, &info.to_string(), again, now),
+                false => self.ledger.batches[batch].stage = Stage::Cut, // certainly not taken
             }
-            self.ledger.batches[batch].stage = Stage::Cut; // certainly not taken
         }
         match (errand, class) {
             (_, Class::Session) => self.expired(epoch, info),
@@ -401,8 +402,7 @@ impl Job {
             Errand::Submit { batch } if !self.ledger.query => {
                 return self.lose(batch, why, again, now);
             }
-            // A query writes nothing, and only the batch whose id is known will be read.
-            Errand::Submit { batch } => self.ledger.batches[batch].stage = Stage::Cut,
+            Errand::Submit { batch } => self.lose_query(batch),
             Errand::Create => self.note(Note::Orphan),
             _ => {}
         }
@@ -442,6 +442,16 @@ impl Job {
             let what = format!("got no certain answer too often ({why})");
             self.fail(self.failure(errand, ErrorKind::Unreachable, &what));
         }
+    }
+
+    /// A query writes nothing, and only the batch whose id is known will be read: it is sent again.
+    /// But the chunks of one that did arrive could not be told from those of the other, so it goes
+    /// into a job of its own.
+    fn lose_query(&mut self, batch: usize) {
+        let Stage::Unsure { job, .. } = self.ledger.batches[batch].stage else { return };
+        self.ledger.batches[batch].stage = Stage::Cut;
+        let record = &mut self.ledger.jobs[job];
+        record.inherited |= std::mem::take(&mut record.doubt);
     }
 
     fn try_again(
