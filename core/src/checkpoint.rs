@@ -99,6 +99,7 @@ impl Checkpoint {
         let original = self.batches.first().and_then(|batch| batch.at).map(|(job, _)| job);
         let chunked = original.filter(|_| query && self.spec.chunking.is_some());
         let job = |(index, job): (usize, StoredJob)| JobRecord {
+            retired: true,
             inherited: true,
             doubt: !query || chunked == Some(index),
             ..JobRecord::new(job.id, job.state)

@@ -57,6 +57,10 @@ use crate::transcript::{Line, Transcript};
 mod doubt;
 mod reply;
 
+/// When a job is closed and another one takes the batches that are left: the service refuses them
+/// after 24 hours (topic "Limits").
+const JOB_AGE: Duration = Duration::from_secs(23 * 3600);
+
 /// How much time lies between two savings that could wait.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
@@ -626,6 +630,9 @@ impl Job {
         }
         if self.leave.now.is_none() && self.leave.at.is_some_and(|at| at <= now) {
             self.leave();
+        }
+        for job in self.ledger.jobs.iter_mut().filter(|job| job.is_open() && !job.doubt) {
+            job.retired |= now.saturating_since(job.born) >= JOB_AGE;
         }
     }
 

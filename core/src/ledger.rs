@@ -39,6 +39,7 @@ use crate::id::{BatchId, JobId, ResultId};
 use crate::info::{BatchInfo, BatchState, JobState};
 use crate::print::Fingerprint;
 use crate::rows::Have;
+use crate::time::Time;
 
 /// How often a stranger is read until two readings agree.
 const READINGS: u32 = 4;
@@ -78,7 +79,11 @@ pub(crate) struct JobRecord {
     pub(crate) state: JobState,
     /// It could not be closed and will stay open.
     pub(crate) given_up: bool,
-    /// An earlier run created it, or a query was lost in it. It takes no batches of this one.
+    /// When it was created.
+    pub(crate) born: Time,
+    /// It takes no more batches: an earlier run created it, a query was lost in it, or it is old.
+    pub(crate) retired: bool,
+    /// An earlier run created it.
     pub(crate) inherited: bool,
     /// It may hold batches that are not known.
     pub(crate) doubt: bool,
@@ -284,7 +289,7 @@ impl Ledger {
 impl Ledger {
     /// The job that takes batches, if there is one.
     pub(crate) fn open_job(&self) -> Option<usize> {
-        self.jobs.iter().position(|job| job.is_open() && !job.inherited)
+        self.jobs.iter().position(|job| job.is_open() && !job.retired)
     }
 
     /// Whether a job must be closed, or aborted if that is wanted: then also one that is closed and
@@ -370,6 +375,8 @@ impl JobRecord {
             id,
             state,
             given_up: false,
+            born: Time::ZERO,
+            retired: false,
             inherited: false,
             doubt: false,
             opaque: false,

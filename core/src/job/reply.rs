@@ -47,7 +47,9 @@ impl Job {
     fn done(&mut self, flight: Flight, answer: Answer, now: Time) -> Result<(), String> {
         let errand = flight.errand;
         match (errand, answer) {
-            (Errand::Create, Answer::Document(Document::JobInfo(info))) => self.created(&info)?,
+            (Errand::Create, Answer::Document(Document::JobInfo(info))) => {
+                self.created(&info, now)?;
+            }
             (Errand::Submit { batch }, Answer::Document(Document::BatchInfo(info))) => {
                 self.accepted(batch, &info, now)?;
             }
@@ -84,10 +86,10 @@ impl Job {
         Ok(())
     }
 
-    fn created(&mut self, info: &JobInfo) -> Result<(), String> {
+    fn created(&mut self, info: &JobInfo, now: Time) -> Result<(), String> {
         let id = info.id.ok_or("the answer names no job")?;
         let doubt = self.spec.chunking.is_some(); // it will hold batches that nobody here sent
-        self.ledger.jobs.push(JobRecord { doubt, ..JobRecord::new(id, JobState::Open) });
+        self.ledger.jobs.push(JobRecord { doubt, born: now, ..JobRecord::new(id, JobState::Open) });
         self.save.must = true;
         self.summary.jobs.push(id);
         self.note(Note::Created(id));
@@ -451,7 +453,7 @@ impl Job {
         let Stage::Unsure { job, .. } = self.ledger.batches[batch].stage else { return };
         self.ledger.batches[batch].stage = Stage::Cut;
         let record = &mut self.ledger.jobs[job];
-        record.inherited |= std::mem::take(&mut record.doubt);
+        record.retired |= std::mem::take(&mut record.doubt);
     }
 
     fn try_again(
