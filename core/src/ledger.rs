@@ -23,6 +23,10 @@
 //! *inherited*: in doubt from the start, and fenced, since anything may still arrive; and any batch
 //! that is not known to be on the server may prove to be one of their strangers.
 //!
+//! A query that the server splits into chunks is in doubt, too: the chunks are batches that nobody
+//! here has sent. There the doubt ends when the original batch has, and all others in the list, the
+//! job is closed, and the list still shows the same.
+//!
 //! Nothing here decides what to do; [`errand`](crate::errand) reads the ledger, the machine writes
 //! it.
 
@@ -35,6 +39,10 @@ use crate::id::{BatchId, JobId, ResultId};
 use crate::info::{BatchInfo, BatchState, JobState};
 use crate::print::Fingerprint;
 use crate::rows::Have;
+use crate::time::Time;
+
+/// How often a stranger is read until two readings agree.
+const READINGS: u32 = 4;
 
 #[allow(clippy::struct_excessive_bools)] // independent facts, not a state
 #[derive(Debug, Default)]
@@ -71,7 +79,11 @@ pub(crate) struct JobRecord {
     pub(crate) state: JobState,
     /// It could not be closed and will stay open.
     pub(crate) given_up: bool,
-    /// An earlier run created it. It takes no batches of this one.
+    /// When it was created.
+    pub(crate) born: Time,
+    /// It takes no more batches: an earlier run created it, a query was lost in it, or it is old.
+    pub(crate) retired: bool,
+    /// An earlier run created it.
     pub(crate) inherited: bool,
     /// It may hold batches that are not known.
     pub(crate) doubt: bool,
@@ -92,16 +104,19 @@ pub(crate) struct JobRecord {
 pub(crate) struct Stranger {
     pub(crate) info: BatchInfo,
     pub(crate) content: Content,
+    /// What the last reading gave, and how many there were.
+    before: Option<Fingerprint>,
+    readings: u32,
 }
 
 /// What was sent as a stranger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// Not asked for yet.
+    /// Not asked for yet, or to be asked for again.
     Unread,
     /// The fingerprint of its cells.
     Print(Fingerprint),
-    /// The server does not give it out.
+    /// The server does not give it out, or says something else each time.
     Unreadable,
 }
 
@@ -274,7 +289,7 @@ impl Ledger {
 impl Ledger {
     /// The job that takes batches, if there is one.
     pub(crate) fn open_job(&self) -> Option<usize> {
-        self.jobs.iter().position(|job| job.is_open() && !job.inherited)
+        self.jobs.iter().position(|job| job.is_open() && !job.retired)
     }
 
     /// Whether a job must be closed, or aborted if that is wanted: then also one that is closed and
@@ -299,25 +314,21 @@ impl Ledger {
     /// Whether a batch that is not known to be on the server may be there all the same, sent by an
     /// earlier run. `None` while that is still being found out.
     pub(crate) fn may_be_there(&self) -> Option<bool> {
-        let mut inherited = self.jobs.iter().filter(|job| job.inherited && !self.query).peekable();
+        let mut inherited = self.jobs.iter().filter(|job| job.inherited && !self.query);
         let doubt = inherited.clone().any(|job| job.doubt);
-        if inherited.clone().any(|job| job.opaque) || (doubt && (self.blind || self.cut_off)) {
+        if inherited.any(|job| job.opaque) || (doubt && (self.blind || self.cut_off)) {
             return Some(true);
         }
-        match (doubt || self.unfed > 0, self.unmatched().is_some()) {
-            _ if inherited.peek().is_none() => Some(false),
-            (true, _) => None,
-            (false, false) => Some(false),
-            (false, true) if self.stopped.is_some() => Some(true),
-            (false, true) => None,
-        }
+        let unmatched = self.unmatched().is_some();
+        let open = doubt || (unmatched && self.stopped.is_none());
+        (!open).then_some(unmatched)
     }
 
     /// A batch of an earlier run that none of the rows fed until now belong to.
     pub(crate) fn unmatched(&self) -> Option<(JobId, BatchId)> {
-        let inherited = self.jobs.iter().filter(|job| job.inherited && !self.query);
+        let mut inherited = self.jobs.iter().filter(|job| job.inherited && !self.query);
         let first = |job: &JobRecord| Some((job.id, *job.strangers.keys().next()?));
-        inherited.filter_map(first).next()
+        inherited.find_map(first)
     }
 
     /// A list of the batches that the server says a job holds, asked for by this call. Tells
@@ -338,9 +349,21 @@ impl Ledger {
             return whole;
         }
         record.looked = true;
+        if self.query {
+            // The chunks that the server has split it into.
+            for id in list.keys().filter(|id| !ours.contains(id)) {
+                let stage = Stage::Sent(Sent::taken(job, *id));
+                let chunk = BatchRecord { stage, ..BatchRecord::new(0..0, Fingerprint::of(b"")) };
+                self.batches.push(chunk);
+            }
+            return true;
+        }
         for (id, info) in list.iter().filter(|(id, _)| !ours.contains(id)) {
-            let content = record.strangers.get(id).map_or(Content::Unread, |known| known.content);
-            record.strangers.insert(*id, Stranger { info: info.clone(), content });
+            record
+                .strangers
+                .entry(*id)
+                .and_modify(|stranger| stranger.info = info.clone())
+                .or_insert_with(|| Stranger::new(info.clone()));
         }
         true
     }
@@ -352,6 +375,8 @@ impl JobRecord {
             id,
             state,
             given_up: false,
+            born: Time::ZERO,
+            retired: false,
             inherited: false,
             doubt: false,
             opaque: false,
@@ -380,11 +405,41 @@ impl JobRecord {
         self.strangers.iter().find(|(_, stranger)| unread(stranger)).map(|(id, _)| *id)
     }
 
+    /// Has the strangers read again whose content was told only once: before anything is concluded
+    /// from a batch's being none of ours, this must be certain, and an answer can be short and look
+    /// whole. Tells whether there are any.
+    pub(crate) fn read_again(&mut self) -> bool {
+        self.strangers.values_mut().map(Stranger::read_again).filter(|again| *again).count() > 0
+    }
+
     /// Takes out a stranger of this content, if there is one.
     pub(crate) fn claim(&mut self, content: Fingerprint) -> Option<BatchInfo> {
         let same = |stranger: &Stranger| stranger.content == Content::Print(content);
         let id = self.strangers.iter().find(|(_, stranger)| same(stranger)).map(|(id, _)| *id)?;
         self.strangers.remove(&id).map(|stranger| stranger.info)
+    }
+}
+
+impl Stranger {
+    pub(crate) fn new(info: BatchInfo) -> Self {
+        Self { info, content: Content::Unread, before: None, readings: 0 }
+    }
+
+    /// What the server said was sent as it.
+    pub(crate) fn read(&mut self, content: Content) {
+        self.content = content;
+        self.readings += 1;
+    }
+
+    fn read_again(&mut self) -> bool {
+        let Content::Print(print) = self.content else { return false };
+        let certain = self.before.replace(print) == Some(print);
+        self.content = match self.readings {
+            _ if certain => return false,
+            READINGS.. => Content::Unreadable,
+            _ => Content::Unread,
+        };
+        self.content == Content::Unread
     }
 }
 

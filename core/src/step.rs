@@ -162,6 +162,9 @@ pub struct Summary {
     pub bytes_sent: u64,
     /// Tries beyond the first, of any request.
     pub retries: u64,
+    /// Whether rows that were not fed may be on the server all the same: the run goes on from an
+    /// earlier one that may have sent them, and it has not found out.
+    pub beyond_unknown: bool,
     /// Whether it ended because [`Job::abort`](crate::Job::abort) was called.
     pub aborted: bool,
 }

@@ -18,12 +18,24 @@ impl Job {
             return;
         }
         for job in 0..self.ledger.jobs.len() {
+            if self.ledger.query {
+                self.clear_splitting(job);
+                continue;
+            }
             let record = &self.ledger.jobs[job];
             if record.doubt && !self.ledger.is_unanswered(job) && record.unread().is_none() {
                 self.clear_doubt(job);
             }
         }
         self.match_inherited();
+    }
+
+    /// All chunks of a query are known when those that are have ended, and the closed job shows no
+    /// others.
+    fn clear_splitting(&mut self, job: usize) {
+        let running = self.ledger.in_job(job).any(|sent| !sent.state.is_final());
+        let record = &mut self.ledger.jobs[job];
+        record.doubt &= running || !record.looked || record.is_open();
     }
 
     /// Nothing of this job is under way, and what is listed of it has been read.
@@ -33,12 +45,13 @@ impl Job {
                 self.found(job, batch, &info);
             }
         }
-        let record = &mut self.ledger.jobs[job];
-        let fenced = record.looked && !record.is_open();
         let missing = self.ledger.lost(job).next().is_some();
         let record = &mut self.ledger.jobs[job];
+        let fenced = record.looked && !record.is_open();
         if !missing && !record.inherited {
             record.doubt = false; // and it goes on taking batches
+        } else if missing && record.looked && record.read_again() {
+            // and then it will be seen
         } else if record.given_up {
             self.give_up_doubt(job, "it cannot be closed, so they may still arrive");
         } else if fenced && record.strangers.values().any(|s| s.content == Content::Unreadable) {
@@ -102,9 +115,11 @@ impl Job {
         for batch in self.bodies.keys().copied().collect::<Vec<_>>() {
             for job in 0..self.ledger.jobs.len() {
                 let cut = matches!(self.ledger.batches[batch].stage, Stage::Cut);
-                if cut && self.ledger.jobs[job].inherited {
-                    let claimed = self.claim(job, batch);
-                    claimed.iter().for_each(|info| self.found(job, batch, info));
+                if cut
+                    && self.ledger.jobs[job].inherited
+                    && let Some(info) = self.claim(job, batch)
+                {
+                    self.found(job, batch, &info);
                 }
             }
         }
@@ -112,9 +127,20 @@ impl Job {
         // cannot lie beyond them.
         if let Some((job, stranger)) = self.ledger.unmatched()
             && (self.ledger.ended || !self.room())
+            && self.ledger.stopped.is_none()
+            && !self.read_inherited_again()
         {
             self.refuse_strangers(job, stranger);
         }
+    }
+
+    fn read_inherited_again(&mut self) -> bool {
+        let mut again = false;
+        for record in self.ledger.jobs.iter_mut().filter(|record| record.inherited) {
+            record.doubt = record.read_again();
+            again |= record.doubt;
+        }
+        again
     }
 
     fn refuse_strangers(&mut self, job: crate::id::JobId, stranger: BatchId) {
