@@ -57,6 +57,10 @@ use crate::transcript::{Line, Transcript};
 mod doubt;
 mod reply;
 
+/// How long after a list that nobody can vouch for a second one is asked for: that long a service may
+/// take to show what it has.
+const SECOND_LOOK: Duration = Duration::from_secs(5);
+
 /// When a job is closed and another one takes the batches that are left: the service refuses them
 /// after 24 hours (topic "Limits").
 const JOB_AGE: Duration = Duration::from_secs(23 * 3600);
@@ -552,6 +556,7 @@ impl Job {
                 (request, whole)
             }
             Errand::List { job } => (wire.list(ledger.jobs[job].id)?, list),
+            Errand::Count { job } => (wire.job(ledger.jobs[job].id)?, whole),
             Errand::Inspect { job, stranger } => {
                 let expect = Expect::Request { at_most: bounds.request };
                 (wire.request_of(ledger.jobs[job].id, stranger)?, expect)
