@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::doubt::unknown;
-use super::{Flight, Job, file_of};
+use super::{Flight, Job, SECOND_LOOK, file_of};
 use crate::call::{Received, Reply, Tag};
 use crate::document::Document;
 use crate::errand::Errand;
@@ -60,6 +60,10 @@ impl Job {
             (Errand::Inspect { job, stranger }, Answer::Streamed(received)) => {
                 let content = received.content.map_or(Content::Unreadable, Content::Print);
                 self.inspected(job, stranger, content);
+            }
+            (Errand::Count { job }, Answer::Document(Document::JobInfo(info))) => {
+                same_job(info.id, self.ledger.jobs[job].id)?;
+                self.counted(job, info.number_batches_total);
             }
             (Errand::Files { batch }, Answer::Document(Document::ResultList(ids))) => {
                 self.files_listed(batch, ids, now);
@@ -138,12 +142,22 @@ impl Job {
         }
         let errand = Errand::List { job };
         self.pace.succeeded(errand);
+        let record = &self.ledger.jobs[job];
+        let seen_too_little = record.doubt && record.looks > 0 && !record.is_seen();
         if self.pace.polled(job, unclear, &self.spec.bounds, now) {
             let message = "a batch is missing from its job's list, or in a state nobody knows, \
                            and stays so";
             self.give_up(errand, Error::new(ErrorKind::Incomplete, message));
+        } else if seen_too_little {
+            self.pace.look_again(job, now + SECOND_LOOK);
         }
         Ok(())
+    }
+
+    fn counted(&mut self, job: usize, total: Option<u64>) {
+        let record = &mut self.ledger.jobs[job];
+        record.asked_for_total = true;
+        record.total = record.total.max(total);
     }
 
     fn inspected(&mut self, job: usize, stranger: BatchId, content: Content) {
@@ -348,6 +362,7 @@ impl Job {
                 self.save.news += 1;
                 self.ledger.batches[batch].stage = Stage::Refused { why: info.to_string() };
             }
+            (Errand::Count { job }, Class::Final) => self.counted(job, None),
             // It matters only if a batch remains that cannot be found otherwise.
             (Errand::Inspect { job, stranger }, Class::Final) => {
                 self.inspected(job, stranger, Content::Unreadable);
@@ -493,6 +508,7 @@ impl Job {
                     sent.unreadable = Some(error.to_string());
                 }
             }
+            Errand::Count { job } => return self.counted(job, None),
             Errand::Inspect { job, stranger } => {
                 return self.inspected(job, stranger, Content::Unreadable);
             }
@@ -525,9 +541,10 @@ impl Job {
     fn placed(&self, errand: Errand, error: Error) -> Error {
         match errand {
             Errand::Create => error,
-            Errand::List { job } | Errand::Close { job } | Errand::Abort { job } => {
-                error.of_job(self.ledger.jobs[job].id)
-            }
+            Errand::List { job }
+            | Errand::Count { job }
+            | Errand::Close { job }
+            | Errand::Abort { job } => error.of_job(self.ledger.jobs[job].id),
             Errand::Inspect { job, stranger } => {
                 error.of_job(self.ledger.jobs[job].id).of_batch(stranger)
             }
@@ -552,6 +569,7 @@ impl Job {
             Errand::Submit { .. } if self.ledger.query => "sending the query".into(),
             Errand::Submit { batch } => format!("sending batch {}", batch + 1),
             Errand::List { .. } => "listing the batches".into(),
+            Errand::Count { .. } => "asking how many batches the job has".into(),
             Errand::Inspect { .. } => "asking what a batch holds".into(),
             Errand::Files { .. } => "listing the files of the result".into(),
             Errand::Fetch { file, .. } if self.ledger.query => {
