@@ -47,7 +47,10 @@ impl Start {
         let (kept, content) = Kept::open(name).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
                 Error::new(ErrorKind::Local, format!("there is no checkpoint {}", name.display()))
-                    .advise("its run has ended well or created no job: begin with checkpoint_to")
+                    .advise(
+                        "its run has ended well, or it never created a job: only then begin again, \
+                         with checkpoint_to",
+                    )
             }
             _ => unusable(name, &error),
         })?;
@@ -58,8 +61,8 @@ impl Start {
         if task(earlier.spec()) != task(&self.spec) {
             let (operation, object) = (earlier.spec().operation(), earlier.spec().object());
             let message = format!(
-                "{} is the checkpoint of another run ({operation} of {object}): it has another \
-                 operation, object, external id or SOQL",
+                "{} is the checkpoint of another run, {operation} of {object}: the operation, the \
+                 object, the external id or the query is not the same",
                 name.display()
             );
             return Err(Error::new(ErrorKind::Usage, message));
