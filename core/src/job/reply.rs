@@ -11,7 +11,7 @@ use crate::errand::Errand;
 use crate::error::{Error, ErrorInfo, ErrorKind};
 use crate::id::{BatchId, JobId, ResultId};
 use crate::info::{BatchInfo, BatchState, ExceptionCode, JobInfo, JobState};
-use crate::judge::{Answer, Class, Refusal, Verdict, judge};
+use crate::judge::{Answer, Class, Doubtful, Refusal, Verdict, judge};
 use crate::ledger::{BatchRecord, Content, File, JobRecord, Stage};
 use crate::pace::Probe;
 use crate::rows::Fate;
@@ -33,10 +33,13 @@ impl Job {
                 // Polls prove little: a session may be good for reading only.
                 Ok(()) if !matches!(flight.errand, Errand::List { .. }) => self.login.fruitless = 0,
                 Ok(()) => {}
-                Err(why) => self.unknown(flight.errand, &why, None, now),
+                Err(reason) => {
+                    let doubtful = Doubtful { reason, again: None, broken: true };
+                    self.unknown(flight.errand, doubtful, now);
+                }
             },
             Verdict::Refused(refusal) => self.refused(flight, *refusal, now),
-            Verdict::Unknown { reason, again } => self.unknown(flight.errand, &reason, again, now),
+            Verdict::Unknown(doubtful) => self.unknown(flight.errand, doubtful, now),
         }
     }
 }
@@ -413,8 +416,9 @@ impl Job {
         }
     }
 
-    fn unknown(&mut self, errand: Errand, why: &str, again: Option<Duration>, now: Time) {
-        let why = &self.login.blanked(why);
+    fn unknown(&mut self, errand: Errand, doubtful: Doubtful, now: Time) {
+        let Doubtful { reason, again, broken } = doubtful;
+        let why = &self.login.blanked(&reason);
         match errand {
             Errand::Submit { batch } if !self.ledger.query => {
                 return self.lose(batch, why, again, now);
@@ -423,13 +427,7 @@ impl Job {
             Errand::Create => self.note(Note::Orphan),
             _ => {}
         }
-        // A file that is always cut at the same place, a job that does not close: no use in more,
-        // unless it is closed to learn what it holds.
-        let few = match errand {
-            Errand::Fetch { .. } => true,
-            Errand::Close { job } | Errand::Abort { job } => !self.ledger.jobs[job].doubt,
-            _ => false,
-        };
+        let few = broken && (matches!(errand, Errand::Fetch { .. }) || self.pace.is_new());
         if !self.try_again(errand, few, why, again, now) {
             let kind = match errand {
                 Errand::Fetch { .. } | Errand::Files { .. } => ErrorKind::Incomplete,
