@@ -369,11 +369,19 @@ impl Query {
         let local = |e: std::io::Error| {
             Error::new(ErrorKind::Local, format!("{} cannot be written: {e}", name.display()))
         };
-        let draft = file::create(name).await.map_err(local)?;
+        let mut draft = file::create(name).await.map_err(local)?;
         let mut run = self.run()?;
         let mut writer = file::Writer::new(&draft).map_err(local)?;
         while let Some(rows) = poll_fn(|cx| poll_rows(&mut run, cx)).await {
-            writer.write(rows?).await.map_err(local)?;
+            match rows {
+                Ok(rows) => writer.write(rows).await.map_err(local)?,
+                Err(error) if !run.start_over() => return Err(error),
+                Err(_) => {
+                    drop((writer, draft));
+                    draft = file::create(name).await.map_err(local)?;
+                    writer = file::Writer::new(&draft).map_err(local)?;
+                }
+            }
         }
         writer.end(run.job().spec().columns()).await.map_err(local)?;
         file::publish(draft).await.map_err(local)?;

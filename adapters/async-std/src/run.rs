@@ -29,6 +29,8 @@ pub(crate) struct Run {
     /// Until when it waits, if nothing happens.
     until: Option<(Time, Reason)>,
     over: bool,
+    /// It is over, and well.
+    well: bool,
 }
 
 impl Run {
@@ -50,6 +52,7 @@ impl Run {
             news: true,
             until: None,
             over: false,
+            well: false,
         })
     }
 
@@ -95,9 +98,9 @@ impl Run {
                 }
                 Step::Done(result) => {
                     self.over = true;
+                    self.well = result.is_ok();
                     self.calls.cut_off();
                     if let Err(error) = result {
-                        self.keeper.leave();
                         return Poll::Ready(Some(Err(error)));
                     }
                 }
@@ -106,10 +109,21 @@ impl Run {
         Poll::Ready(None)
     }
 
-    /// All is well over, and in the application's hands: nobody will resume this run. After an
-    /// error there is nothing left to remove.
+    /// Begins a query anew that ended with an error, if that can help, for a caller who forgets the
+    /// rows it was given.
+    pub(crate) fn start_over(&mut self) -> bool {
+        let again = self.job.start_over();
+        self.over &= !again;
+        again
+    }
+
+    /// All is over, and in the application's hands. If it is well, nobody will resume this run.
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<Summary, Error>> {
-        self.keeper.remove();
+        if self.well {
+            self.keeper.remove();
+        } else {
+            self.keeper.leave();
+        }
         self.keeper.poll(cx).map_ok(|()| self.job.summary().clone())
     }
 

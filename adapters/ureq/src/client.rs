@@ -290,9 +290,15 @@ impl Query {
         let local = |e: std::io::Error| {
             Error::new(ErrorKind::Local, format!("{} cannot be written: {e}", name.display()))
         };
-        let draft = Draft::create(name).map_err(local)?;
+        let mut draft = Draft::create(name).map_err(local)?;
         let mut run = self.run()?;
-        run.write(&mut draft.file())?;
+        while let Err(error) = run.write(&mut draft.file()) {
+            if !run.start_over() {
+                return Err(error);
+            }
+            drop(draft);
+            draft = Draft::create(name).map_err(local)?;
+        }
         draft.publish().map_err(local)?;
         run.end()
     }
@@ -415,6 +421,8 @@ struct Run {
     job: Job,
     desk: Desk,
     over: bool,
+    /// It is over, and well.
+    well: bool,
 }
 
 /// The host of a run that is pulled: pages are laid down until they are taken.
@@ -440,7 +448,7 @@ impl Run {
         let executor = Executor::new(client.transport.clone());
         let (login, on_note) = (Arc::clone(&client.login), Arc::clone(&client.on_note));
         let desk = Desk { source, login, on_note, pages: VecDeque::new(), checkpoint };
-        Ok(Self { executor, job, desk, over: false })
+        Ok(Self { executor, job, desk, over: false, well: false })
     }
 
     /// The next page; `None` once all is well over.
@@ -454,10 +462,8 @@ impl Run {
             }
             if let Some(result) = self.executor.turn(&mut self.job, &mut self.desk) {
                 self.over = true;
-                if let Err(error) = result {
-                    self.desk.checkpoint = None; // it stays, for whoever resumes the run
-                    return Err(error);
-                }
+                self.well = result.is_ok();
+                result?;
             }
         }
     }
@@ -487,10 +493,21 @@ impl Run {
         out.flush().map_err(local)
     }
 
-    /// All is well over, and in the application's hands: nobody will resume this run. After an
-    /// error there is nothing left to remove.
+    /// Begins a query anew that ended with an error, if that can help, for a caller who forgets the
+    /// rows it was given.
+    fn start_over(&mut self) -> bool {
+        let again = self.job.start_over();
+        if again {
+            self.executor.cut_off();
+            self.over = false;
+        }
+        again
+    }
+
+    /// All is over, and in the application's hands. If it is well, nobody will resume this run.
     fn end(&mut self) -> Result<Summary, Error> {
-        self.desk.checkpoint.take().map_or(Ok(()), CheckpointFile::remove)?;
+        let checkpoint = self.desk.checkpoint.take().filter(|_| self.well);
+        checkpoint.map_or(Ok(()), CheckpointFile::remove)?;
         Ok(self.job.summary().clone())
     }
 }

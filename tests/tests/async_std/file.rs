@@ -84,6 +84,21 @@ fn a_result_that_is_never_whole_leaves_no_file_and_the_old_one_alone() {
 }
 
 #[test]
+fn a_result_that_was_short_is_read_from_the_beginning_into_the_file() {
+    let (server, client) = org();
+    block_on(load_csv(&client, SEVEN));
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().join("accounts.csv");
+    server.fault(Fault::ShortResult { result: 1 });
+    let summary = block_on(client.query_file(SOQL, &name)).unwrap();
+    assert_eq!((summary.rows, summary.jobs.len()), (7, 1));
+    let mut text = Vec::new();
+    block_on(client.query_csv(SOQL, &mut text)).unwrap();
+    assert_eq!(fs::read(&name).unwrap(), text);
+    assert_eq!(practice::names(folder.path()), ["accounts.csv"]);
+}
+
+#[test]
 fn a_file_that_cannot_be_is_refused_before_the_org_is_asked() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
