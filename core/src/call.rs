@@ -12,7 +12,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 use http::response::Parts;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::document::{Document, Format};
@@ -448,7 +448,17 @@ impl Wire<'_> {
             content_type: Some(ContentType::Csv),
             ..JobInfo::default()
         };
-        self.post("job", XML, job_document(&info)?)
+        let mut request = self.post("job", XML, job_document(&info)?)?;
+        if let Some(chunking) = &spec.chunking {
+            let value = HeaderValue::from_str(&chunking.header()).map_err(|e| no_request(&e))?;
+            request.headers_mut().insert("sforce-enable-pkchunking", value);
+        }
+        Ok(request)
+    }
+
+    /// Topic "Get Job Details": `GET job/{id}`.
+    pub(crate) fn job(&self, job: JobId) -> Result<Request<Bytes>, Error> {
+        self.get(&format!("job/{job}"))
     }
 
     /// Topics "Close a Job" and "Abort a Job": `POST job/{id}`, with nothing but the new state: any
@@ -514,8 +524,12 @@ impl Wire<'_> {
         if let Some(media) = media {
             request = request.header(CONTENT_TYPE, media);
         }
-        request.body(body).map_err(|e| Error::new(ErrorKind::Usage, format!("no request: {e}")))
+        request.body(body).map_err(|e| no_request(&e))
     }
+}
+
+fn no_request(why: &dyn fmt::Display) -> Error {
+    Error::new(ErrorKind::Usage, format!("no request: {why}"))
 }
 
 const XML: &str = "application/xml; charset=UTF-8";
@@ -538,6 +552,7 @@ fn job_document(info: &JobInfo) -> Result<Bytes, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::PkChunking;
 
     fn wire_test(spec: &Spec) -> Vec<Request<Bytes>> {
         let session = Session::new("https://acme.my.salesforce.com", "00Dx!secret").unwrap();
@@ -548,12 +563,31 @@ mod tests {
         vec![
             wire.create().unwrap(),
             wire.set_state(job, JobState::Closed).unwrap(),
+            wire.job(job).unwrap(),
             wire.submit(job, Bytes::from_static(b"Name\nx\n")).unwrap(),
             wire.list(job).unwrap(),
             wire.request_of(job, batch).unwrap(),
             wire.result(job, batch).unwrap(),
             wire.file(job, batch, file).unwrap(),
         ]
+    }
+
+    #[test]
+    fn the_header_of_pk_chunking_is_sent_with_the_job() {
+        let chunking = PkChunking {
+            size: Some(50_000),
+            parent: Some("Account".into()),
+            start_row: "001000000000001AAA".parse().ok(),
+        };
+        for (chunking, header) in [
+            (PkChunking::default(), "true"),
+            (chunking, "chunkSize=50000; parent=Account; startRow=001000000000001AAA"),
+        ] {
+            let requests = wire_test(&Spec::query("SELECT Id FROM Account").pk_chunking(chunking));
+            assert_eq!(requests[0].headers()["sforce-enable-pkchunking"], header);
+            let rest = &requests[1..];
+            assert!(rest.iter().all(|r| !r.headers().contains_key("sforce-enable-pkchunking")));
+        }
     }
 
     #[test]
@@ -566,6 +600,7 @@ mod tests {
             [
                 "POST /services/async/66.0/job",
                 "POST /services/async/66.0/job/7505g00000Ab1CdAAJ",
+                "GET /services/async/66.0/job/7505g00000Ab1CdAAJ",
                 "POST /services/async/66.0/job/7505g00000Ab1CdAAJ/batch",
                 "GET /services/async/66.0/job/7505g00000Ab1CdAAJ/batch",
                 "GET /services/async/66.0/job/7505g00000Ab1CdAAJ/batch/7515g00000Ef2GhAAJ/request",

@@ -9,7 +9,8 @@
 //!
 //! 1. A job is *in doubt* (see the [ledger](crate::ledger)), and no answer to one of its batches is
 //!    under way: *list* it; *inspect* its strangers, one at a time, since each is as large as a
-//!    batch; and if that does not clear the doubt, *close* it, which is the fence, and list it again.
+//!    batch; and if that does not clear the doubt, *close* it, which is the fence, have its batches
+//!    *counted*, unless the answer to the close did, and list it again.
 //! 2. No job is in doubt. If none takes batches, and rows wait: *create* one. (An empty input never
 //!    makes a job.) If one is open: *submit* every batch that was cut.
 //! 3. A job's batches are not all final: *list* them, one request for all of them.
@@ -18,7 +19,8 @@
 //!    at most a window ahead of the first that is not settled.
 //! 5. Every batch is sent, or no more will be: *close* the job, but not while an answer to a batch
 //!    is under way: the close would race with it. Or *abort* it if that is wanted, also when it is
-//!    closed and still has batches to work off. A job of an earlier run is closed at once.
+//!    closed and still has batches to work off. A job that takes no more is closed at once: it is an
+//!    earlier run's, or as old as the service lets jobs get.
 //!
 //! A run that takes up an earlier one asks nothing of the server before the rows that were cut then
 //! were fed again, and are the same.
@@ -35,6 +37,7 @@ pub(crate) enum Errand {
     Create,
     Submit { batch: usize },
     List { job: usize },
+    Count { job: usize },
     Inspect { job: usize, stranger: BatchId },
     Files { batch: usize },
     Fetch { batch: usize, file: usize },
@@ -78,14 +81,18 @@ pub(crate) fn errands(ledger: &Ledger, window: usize) -> Vec<Errand> {
 /// What would tell which batches the jobs in doubt hold.
 fn doubts(ledger: &Ledger, errands: &mut Vec<Errand>) {
     for (job, record) in ledger.jobs.iter().enumerate() {
-        if !record.doubt || ledger.blind || ledger.is_unanswered(job) {
+        let running = |sent: &Sent| !sent.state.is_final();
+        let splitting = ledger.query && (!ledger.all_sent() || ledger.in_job(job).any(running));
+        if !record.doubt || ledger.blind || splitting || ledger.is_unanswered(job) {
             continue;
         }
         if let Some(stranger) = record.unread() {
             errands.push(Errand::Inspect { job, stranger });
-        } else if record.is_open() && (record.looked || ledger.no_more()) {
+        } else if record.is_open() && (record.looks > 0 || ledger.query || ledger.no_more()) {
             errands.extend((!ledger.aborting).then_some(Errand::Close { job }));
-        } else if !record.looked {
+        } else if !record.is_open() && record.total.is_none() && !record.asked_for_total {
+            errands.push(Errand::Count { job });
+        } else if !record.is_seen() {
             errands.push(Errand::List { job });
         }
     }
@@ -141,11 +148,13 @@ fn has_result(sent: &Sent) -> bool {
 }
 
 fn ending(ledger: &Ledger, errands: &mut Vec<Errand>) {
-    let over = ledger.stopped.is_some() || ledger.all_sent();
     for job in (0..ledger.jobs.len()).filter(|job| ledger.is_to_end(*job)) {
+        let record = &ledger.jobs[job];
+        let splitting = ledger.query && record.doubt;
+        let all_sent = !splitting && (ledger.all_sent() || record.retired);
         if ledger.aborting {
             errands.push(Errand::Abort { job });
-        } else if (over || ledger.jobs[job].inherited) && !ledger.is_unanswered(job) {
+        } else if (ledger.stopped.is_some() || all_sent) && !ledger.is_unanswered(job) {
             errands.push(Errand::Close { job });
         }
     }
@@ -260,16 +269,22 @@ mod tests {
         assert_eq!(errands(&ledger, 4), [], "a neighbour's answer is under way");
         ledger.batches[1].stage = Stage::Cut;
         assert_eq!(errands(&ledger, 4), [LIST]);
-        ledger.jobs[0].looked = true;
+        ledger.jobs[0].looks = 1;
         ledger.jobs[0].strangers.extend([stranger(Content::Unread)]);
         let inspect = Errand::Inspect { job: 0, stranger: BATCH.parse().unwrap() };
         assert_eq!(errands(&ledger, 4), [inspect]);
         ledger.jobs[0].strangers.extend([stranger(Content::Unreadable)]);
         assert_eq!(errands(&ledger, 4), [CLOSE], "the fence");
         ledger.jobs[0].state = JobState::Closed;
-        assert_eq!(errands(&ledger, 4), []);
-        ledger.jobs[0].looked = false;
+        ledger.jobs[0].looks = 0;
+        assert_eq!(errands(&ledger, 4), [Errand::Count { job: 0 }]);
+        ledger.jobs[0].asked_for_total = true;
         assert_eq!(errands(&ledger, 4), [LIST]);
+        ledger.jobs[0].looks = 1;
+        assert_eq!(errands(&ledger, 4), [LIST], "nobody knows how many there are");
+        ledger.jobs[0].total = Some(1);
+        assert_eq!(errands(&ledger, 4), []);
+        ledger.jobs[0].looks = 0;
         ledger.jobs[0].state = JobState::Open;
         ledger.stopped = Some(disk_full());
         assert!(!errands(&ledger, 4).contains(&LIST), "the fence comes first if it comes anyway");
@@ -279,6 +294,7 @@ mod tests {
     fn an_earlier_run_is_fenced_once_its_rows_are_known_to_be_the_same() {
         let mut ledger = ledger(vec![on_server(BatchState::Queued, None), Stage::Cut]);
         ledger.jobs[0] = JobRecord {
+            retired: true,
             inherited: true,
             doubt: true,
             ..JobRecord::new(JOB.parse().unwrap(), JobState::Open)
@@ -288,6 +304,7 @@ mod tests {
         ledger.unfed = 0;
         assert!(errands(&ledger, 4).contains(&CLOSE));
         ledger.jobs[0].state = JobState::Closed;
+        ledger.jobs[0].total = Some(1);
         assert_eq!(errands(&ledger, 4), [LIST, LIST]);
         ledger.jobs[0].doubt = false;
         assert_eq!(errands(&ledger, 4), [Errand::Create, LIST]);

@@ -57,6 +57,14 @@ use crate::transcript::{Line, Transcript};
 mod doubt;
 mod reply;
 
+/// How long after a list that nobody can vouch for a second one is asked for: that long a service may
+/// take to show what it has.
+const SECOND_LOOK: Duration = Duration::from_secs(5);
+
+/// When a job is closed and another one takes the batches that are left: the service refuses them
+/// after 24 hours (topic "Limits").
+const JOB_AGE: Duration = Duration::from_secs(23 * 3600);
+
 /// How much time lies between two savings that could wait.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
@@ -65,8 +73,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// Methods that *ask* it something: [`poll`](Self::poll). That *tell* it something:
 /// [`feed`](Self::feed), [`end`](Self::end), [`reply`](Self::reply), [`progress`](Self::progress),
 /// [`login`](Self::login), [`login_failed`](Self::login_failed), [`stop`](Self::stop),
-/// [`abort`](Self::abort), [`leave`](Self::leave), [`leave_after`](Self::leave_after). That only
-/// *look*: [`summary`](Self::summary), [`checkpoint`](Self::checkpoint),
+/// [`abort`](Self::abort), [`leave`](Self::leave), [`leave_after`](Self::leave_after),
+/// [`start_over`](Self::start_over). That only *look*: [`summary`](Self::summary), [`checkpoint`](Self::checkpoint),
 /// [`transcript`](Self::transcript), [`spec`](Self::spec). That have a [`Host`] do the telling:
 /// [`turn`](Self::turn), [`deliver`](Self::deliver).
 #[derive(Debug)]
@@ -86,6 +94,8 @@ pub struct Job {
     summary: Summary,
     save: Save,
     leave: Leave,
+    /// How often it started over.
+    starts: u32,
     /// The end was said.
     done: bool,
     /// What was said, if it is to be kept.
@@ -196,6 +206,7 @@ impl Job {
             summary: Summary::default(),
             save: Save::default(),
             leave: Leave::default(),
+            starts: 0,
             done: false,
             transcript: spec.recorded.then(Transcript::default),
             spec,
@@ -355,6 +366,28 @@ impl Job {
     /// [`poll`](Self::poll): the time-out of a client that cannot wait for ever.
     pub fn leave_after(&mut self, wait: Duration) {
         self.leave.after = Some(wait);
+    }
+
+    /// Has a query that ended with [`ErrorKind::Incomplete`] give all its rows again from the first,
+    /// for an application that can forget what it was given: a file that proved short after others
+    /// were given behind it cannot be mended otherwise. The server does not run the query again.
+    /// Tells whether it does so; at most [`Bounds::few_tries`](crate::Bounds::few_tries) times.
+    pub fn start_over(&mut self) -> bool {
+        let stopped = self.ledger.stopped.as_ref();
+        let incomplete = stopped.is_some_and(|error| error.kind() == ErrorKind::Incomplete);
+        let can = self.done && self.ledger.query && incomplete && self.leave.now.is_none();
+        if !can || self.starts >= self.spec.bounds.few_tries {
+            return false;
+        }
+        let Ok(again) = Self::resume(self.checkpoint()) else { return false };
+        let before = std::mem::replace(self, again);
+        self.starts = before.starts + 1;
+        self.next_tag = before.next_tag; // an answer to a tag of before belongs to nobody
+        self.login = before.login;
+        self.leave = before.leave;
+        let Summary { calls, bytes_sent, retries, .. } = before.summary;
+        self.summary = Summary { calls, bytes_sent, retries, ..std::mem::take(&mut self.summary) };
+        true
     }
 
     /// What another run needs to go on from here, should this one be cut off. When it is worth
@@ -548,6 +581,7 @@ impl Job {
                 (request, whole)
             }
             Errand::List { job } => (wire.list(ledger.jobs[job].id)?, list),
+            Errand::Count { job } => (wire.job(ledger.jobs[job].id)?, whole),
             Errand::Inspect { job, stranger } => {
                 let expect = Expect::Request { at_most: bounds.request };
                 (wire.request_of(ledger.jobs[job].id, stranger)?, expect)
@@ -627,6 +661,9 @@ impl Job {
         if self.leave.now.is_none() && self.leave.at.is_some_and(|at| at <= now) {
             self.leave();
         }
+        for job in self.ledger.jobs.iter_mut().filter(|job| job.is_open() && !job.doubt) {
+            job.retired |= now.saturating_since(job.born) >= JOB_AGE;
+        }
     }
 
     /// The run ends here and now.
@@ -654,7 +691,7 @@ impl Job {
         let all_settled =
             ledger.unsettled().next().is_none() && ledger.unfed == 0 && may_be_there.is_some();
         let over = if ledger.query {
-            all_settled || ledger.no_more()
+            (all_settled && !ledger.in_doubt()) || ledger.no_more()
         } else {
             all_settled && (ledger.ended || ledger.no_more())
         };

@@ -15,6 +15,8 @@
 //! - Batches in the list that are not known are *strangers*. One whose content is that of a lost
 //!   batch **is** that batch. Batches of equal content are interchangeable, so it is enough that
 //!   each stranger is claimed once.
+//! - A list is not believed before it shows every batch that is known to be there, and as many as
+//!   the server counts.
 //! - *Not there yet* and *never* look alike: a request may arrive long after it was given up. So a
 //!   batch that is not found may be sent again only from behind a *fence*: the job is closed, which
 //!   keeps late batches out, and listed once more. What is missing then goes into a new job.
@@ -22,6 +24,10 @@
 //! An earlier run that was cut off is the same: all that was under way is lost. Its jobs are
 //! *inherited*: in doubt from the start, and fenced, since anything may still arrive; and any batch
 //! that is not known to be on the server may prove to be one of their strangers.
+//!
+//! A query that the server splits into chunks is in doubt, too: the chunks are batches that nobody
+//! here has sent. There the doubt ends when the original batch has, and all others in the list, the
+//! job is closed, and the list still shows the same.
 //!
 //! Nothing here decides what to do; [`errand`](crate::errand) reads the ledger, the machine writes
 //! it.
@@ -35,6 +41,7 @@ use crate::id::{BatchId, JobId, ResultId};
 use crate::info::{BatchInfo, BatchState, JobState};
 use crate::print::Fingerprint;
 use crate::rows::Have;
+use crate::time::Time;
 
 /// How often a stranger is read until two readings agree.
 const READINGS: u32 = 4;
@@ -74,18 +81,24 @@ pub(crate) struct JobRecord {
     pub(crate) state: JobState,
     /// It could not be closed and will stay open.
     pub(crate) given_up: bool,
-    /// An earlier run created it. It takes no batches of this one.
+    /// When it was created.
+    pub(crate) born: Time,
+    /// It takes no more batches: an earlier run created it, a query was lost in it, or it is old.
+    pub(crate) retired: bool,
+    /// An earlier run created it.
     pub(crate) inherited: bool,
     /// It may hold batches that are not known.
     pub(crate) doubt: bool,
     /// The doubt cannot be cleared.
     pub(crate) opaque: bool,
-    /// Whether a list has told what it holds, asked for by this call or a later one: after the
-    /// last loss, and after the fence was shut.
-    pub(crate) looked: bool,
+    /// How many lists have told what it holds, asked for by this call or a later one: after the last
+    /// loss, and after the fence was shut.
+    pub(crate) looks: u32,
     pub(crate) since: Tag,
-    /// How many batches it has, in the words of the server that closed it.
+    /// How many batches the server counts in it, since it was closed.
     pub(crate) total: Option<u64>,
+    /// The server was asked for that number by itself.
+    pub(crate) asked_for_total: bool,
     /// The batches in it that are not known to be ours.
     pub(crate) strangers: BTreeMap<BatchId, Stranger>,
 }
@@ -280,7 +293,7 @@ impl Ledger {
 impl Ledger {
     /// The job that takes batches, if there is one.
     pub(crate) fn open_job(&self) -> Option<usize> {
-        self.jobs.iter().position(|job| job.is_open() && !job.inherited)
+        self.jobs.iter().position(|job| job.is_open() && !job.retired)
     }
 
     /// Whether a job must be closed, or aborted if that is wanted: then also one that is closed and
@@ -339,7 +352,16 @@ impl Ledger {
         if !whole || !record.doubt || asked < record.since {
             return whole;
         }
-        record.looked = true;
+        record.looks += 1;
+        if self.query {
+            // The chunks that the server has split it into.
+            for id in list.keys().filter(|id| !ours.contains(id)) {
+                let stage = Stage::Sent(Sent::taken(job, *id));
+                let chunk = BatchRecord { stage, ..BatchRecord::new(0..0, Fingerprint::of(b"")) };
+                self.batches.push(chunk);
+            }
+            return true;
+        }
         for (id, info) in list.iter().filter(|(id, _)| !ours.contains(id)) {
             record
                 .strangers
@@ -357,12 +379,15 @@ impl JobRecord {
             id,
             state,
             given_up: false,
+            born: Time::ZERO,
+            retired: false,
             inherited: false,
             doubt: false,
             opaque: false,
-            looked: false,
+            looks: 0,
             since: Tag(0),
             total: None,
+            asked_for_total: false,
             strangers: BTreeMap::new(),
         }
     }
@@ -375,8 +400,15 @@ impl JobRecord {
     /// It may hold batches that no list has shown yet, unless one that is asked for from now on
     /// does.
     pub(crate) fn look_again(&mut self, next: Tag) {
-        self.looked = false;
+        self.looks = 0;
         self.since = next;
+    }
+
+    /// Whether what the list does not show is not there. A list may lag behind. Once the job is
+    /// closed, the server's own count of its batches tells; without one it takes two lists, some time
+    /// apart. Of a job that is open nothing can be concluded, and one will do.
+    pub(crate) fn is_seen(&self) -> bool {
+        self.looks >= if self.total.is_some() || self.is_open() { 1 } else { 2 }
     }
 
     /// A stranger whose content is not known yet.

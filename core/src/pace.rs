@@ -187,6 +187,11 @@ impl Pace {
         *self.polls.entry(job).or_default() = Poll { next, ..Poll::default() };
     }
 
+    /// A job is not to be looked at again before this moment.
+    pub(crate) fn look_again(&mut self, job: usize, next: Time) {
+        self.polls.entry(job).or_default().next = next;
+    }
+
     /// All is sent: jobs are looked at at once and then again at short intervals. A small job is
     /// done in no time, and a large one has been polled slowly for a while.
     pub(crate) fn hurry(&mut self) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::doubt::unknown;
-use super::{Flight, Job, file_of};
+use super::{Flight, Job, SECOND_LOOK, file_of};
 use crate::call::{Received, Reply, Tag};
 use crate::document::Document;
 use crate::errand::Errand;
@@ -47,7 +47,9 @@ impl Job {
     fn done(&mut self, flight: Flight, answer: Answer, now: Time) -> Result<(), String> {
         let errand = flight.errand;
         match (errand, answer) {
-            (Errand::Create, Answer::Document(Document::JobInfo(info))) => self.created(&info)?,
+            (Errand::Create, Answer::Document(Document::JobInfo(info))) => {
+                self.created(&info, now)?;
+            }
             (Errand::Submit { batch }, Answer::Document(Document::BatchInfo(info))) => {
                 self.accepted(batch, &info, now)?;
             }
@@ -58,6 +60,10 @@ impl Job {
             (Errand::Inspect { job, stranger }, Answer::Streamed(received)) => {
                 let content = received.content.map_or(Content::Unreadable, Content::Print);
                 self.inspected(job, stranger, content);
+            }
+            (Errand::Count { job }, Answer::Document(Document::JobInfo(info))) => {
+                same_job(info.id, self.ledger.jobs[job].id)?;
+                self.counted(job, info.number_batches_total);
             }
             (Errand::Files { batch }, Answer::Document(Document::ResultList(ids))) => {
                 self.files_listed(batch, ids, now);
@@ -84,9 +90,10 @@ impl Job {
         Ok(())
     }
 
-    fn created(&mut self, info: &JobInfo) -> Result<(), String> {
+    fn created(&mut self, info: &JobInfo, now: Time) -> Result<(), String> {
         let id = info.id.ok_or("the answer names no job")?;
-        self.ledger.jobs.push(JobRecord::new(id, JobState::Open));
+        let doubt = self.spec.chunking.is_some(); // it will hold batches that nobody here sent
+        self.ledger.jobs.push(JobRecord { doubt, born: now, ..JobRecord::new(id, JobState::Open) });
         self.save.must = true;
         self.summary.jobs.push(id);
         self.note(Note::Created(id));
@@ -120,7 +127,9 @@ impl Job {
         }
         let infos: BTreeMap<_, _> = list.into_iter().map(|info| (info.id, info)).collect();
         // A batch that was accepted and is not in the list: look again.
+        let known = self.ledger.batches.len();
         let mut unclear = !self.ledger.look(job, asked, &infos);
+        self.summary.batches.accepted += (self.ledger.batches.len() - known) as u64;
         for batch in self.ledger.settled..self.ledger.batches.len() {
             let Some(sent) = self.ledger.sent(batch) else { continue };
             if sent.job != job || sent.state.is_final() {
@@ -133,12 +142,22 @@ impl Job {
         }
         let errand = Errand::List { job };
         self.pace.succeeded(errand);
+        let record = &self.ledger.jobs[job];
+        let seen_too_little = record.doubt && record.looks > 0 && !record.is_seen();
         if self.pace.polled(job, unclear, &self.spec.bounds, now) {
             let message = "a batch is missing from its job's list, or in a state nobody knows, \
                            and stays so";
             self.give_up(errand, Error::new(ErrorKind::Incomplete, message));
+        } else if seen_too_little {
+            self.pace.look_again(job, now + SECOND_LOOK);
         }
         Ok(())
+    }
+
+    fn counted(&mut self, job: usize, total: Option<u64>) {
+        let record = &mut self.ledger.jobs[job];
+        record.asked_for_total = true;
+        record.total = record.total.max(total);
     }
 
     fn inspected(&mut self, job: usize, stranger: BatchId, content: Content) {
@@ -163,9 +182,14 @@ impl Job {
             processed: info.number_records_processed,
             message: info.state_message.clone(),
         });
+        let split = self.spec.chunking.is_some() && batch == 0;
+        if split && info.state == BatchState::NotProcessed && !self.ledger.aborting {
+            return self.ledger.settle(batch); // its rows are in the chunks
+        }
         if self.ledger.query && info.state != BatchState::Completed && !self.ledger.aborting {
             let message = info.state_message.as_deref().unwrap_or("no reason is given");
-            let message = format!("the query ended {}: {message}", info.state);
+            let what = if batch == 0 { "the query" } else { "a chunk of the query" };
+            let message = format!("{what} ended {}: {message}", info.state);
             self.fail(Error::new(ErrorKind::Refused, message).of_batch(info.id));
         }
     }
@@ -306,10 +330,11 @@ impl Job {
         }
         let code = info.code.as_deref().map(ExceptionCode::from);
         if let Errand::Submit { batch } = errand {
-            if leaves_open(code.as_ref()) && !self.ledger.query {
-                return self.lose(batch, &info.to_string(), again, now);
+            match leaves_open(code.as_ref()) {
+                true if self.ledger.query => self.lose_query(batch),
+                true => return self.lose(batch, &info.to_string(), again, now),
+                false => self.ledger.batches[batch].stage = Stage::Cut, // certainly not taken
             }
-            self.ledger.batches[batch].stage = Stage::Cut; // certainly not taken
         }
         match (errand, class) {
             (_, Class::Session) => self.expired(epoch, info),
@@ -337,6 +362,7 @@ impl Job {
                 self.save.news += 1;
                 self.ledger.batches[batch].stage = Stage::Refused { why: info.to_string() };
             }
+            (Errand::Count { job }, Class::Final) => self.counted(job, None),
             // It matters only if a batch remains that cannot be found otherwise.
             (Errand::Inspect { job, stranger }, Class::Final) => {
                 self.inspected(job, stranger, Content::Unreadable);
@@ -393,8 +419,7 @@ impl Job {
             Errand::Submit { batch } if !self.ledger.query => {
                 return self.lose(batch, why, again, now);
             }
-            // A query writes nothing, and only the batch whose id is known will be read.
-            Errand::Submit { batch } => self.ledger.batches[batch].stage = Stage::Cut,
+            Errand::Submit { batch } => self.lose_query(batch),
             Errand::Create => self.note(Note::Orphan),
             _ => {}
         }
@@ -436,6 +461,16 @@ impl Job {
         }
     }
 
+    /// A query writes nothing, and only the batch whose id is known will be read: it is sent again.
+    /// But the chunks of one that did arrive could not be told from those of the other, so it goes
+    /// into a job of its own.
+    fn lose_query(&mut self, batch: usize) {
+        let Stage::Unsure { job, .. } = self.ledger.batches[batch].stage else { return };
+        self.ledger.batches[batch].stage = Stage::Cut;
+        let record = &mut self.ledger.jobs[job];
+        record.retired |= std::mem::take(&mut record.doubt);
+    }
+
     fn try_again(
         &mut self,
         errand: Errand,
@@ -473,6 +508,7 @@ impl Job {
                     sent.unreadable = Some(error.to_string());
                 }
             }
+            Errand::Count { job } => return self.counted(job, None),
             Errand::Inspect { job, stranger } => {
                 return self.inspected(job, stranger, Content::Unreadable);
             }
@@ -505,9 +541,10 @@ impl Job {
     fn placed(&self, errand: Errand, error: Error) -> Error {
         match errand {
             Errand::Create => error,
-            Errand::List { job } | Errand::Close { job } | Errand::Abort { job } => {
-                error.of_job(self.ledger.jobs[job].id)
-            }
+            Errand::List { job }
+            | Errand::Count { job }
+            | Errand::Close { job }
+            | Errand::Abort { job } => error.of_job(self.ledger.jobs[job].id),
             Errand::Inspect { job, stranger } => {
                 error.of_job(self.ledger.jobs[job].id).of_batch(stranger)
             }
@@ -532,6 +569,7 @@ impl Job {
             Errand::Submit { .. } if self.ledger.query => "sending the query".into(),
             Errand::Submit { batch } => format!("sending batch {}", batch + 1),
             Errand::List { .. } => "listing the batches".into(),
+            Errand::Count { .. } => "asking how many batches the job has".into(),
             Errand::Inspect { .. } => "asking what a batch holds".into(),
             Errand::Files { .. } => "listing the files of the result".into(),
             Errand::Fetch { file, .. } if self.ledger.query => {
