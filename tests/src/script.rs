@@ -14,6 +14,8 @@ pub enum Kind {
     Create,
     Submit,
     List,
+    /// How many batches the server counts in a job.
+    Count,
     /// What was sent as a batch.
     Inspect,
     /// The outcomes of a load's batch, or the list of a query's files.
@@ -25,10 +27,11 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Create,
         Self::Submit,
         Self::List,
+        Self::Count,
         Self::Inspect,
         Self::Result,
         Self::File,
@@ -44,6 +47,7 @@ impl Kind {
             (true, 6) if element(&text(request.body()), "state") == "Aborted" => Self::Abort,
             (true, 6) => Self::Close,
             (true, _) => Self::Submit,
+            (false, 6) => Self::Count,
             (false, 7) => Self::List,
             (false, 9) if path.ends_with("/request") => Self::Inspect,
             (false, 9) => Self::Result,

@@ -268,6 +268,7 @@ impl Server {
             (Some(XML), ["job", job]) => {
                 self.job(job).set_state(now, &element(&text(request.body()), "state"))
             }
+            (None, ["job", job]) => answer(200, &self.job(job).document()),
             (Some(CSV), ["job", job, "batch"]) => self.add(now, job, request.body()),
             (None, ["job", job, "batch"]) => self.list(now, job, unlisted),
             (None, ["job", job, "batch", batch, "request"]) => self.request(job, batch),
