@@ -27,6 +27,7 @@ pub mod script;
 pub mod server;
 pub mod simulation;
 pub mod socket;
+pub mod sweep;
 pub mod worlds;
 
 /// The front page's code compiles.

@@ -1,5 +1,6 @@
 //! Many [worlds](crate::worlds), played by two threads, and what is said of them in the end.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,7 +44,7 @@ pub fn play(seed: u64) -> Result<Struck, String> {
     match result {
         Ok(()) => Ok(struck.unwrap_or_default()),
         Err(why) => {
-            let why = why.downcast::<String>().map_or("it panicked".into(), |why| *why);
+            let why = said(&*why);
             Err(format!("{why}\n{}\nthis was SEED={seed}", dialogue::render(&world.offline.log)))
         }
     }
@@ -84,6 +85,12 @@ pub fn play_all(seeds: std::ops::Range<u64>, eager: bool) -> Played {
 
 fn add(all: &mut Struck, struck: Struck) {
     struck.into_iter().for_each(|(what, times)| *all.entry(what).or_default() += times);
+}
+
+/// What a panic said.
+pub(crate) fn said(why: &(dyn Any + Send)) -> String {
+    let text = why.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| why.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
 }
 
 impl Played {
