@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind};
 use crate::id::{BatchId, JobId, RecordId, ResultId};
 use crate::info::{ContentType, IngestResult, JobInfo, JobState};
 use crate::print::Fingerprint;
-use crate::rows::{Fate, Framer, Have, Outcome, Rows, outcomes_from_csv};
+use crate::rows::{Fate, Framer, Have, Outcome, Rows, content, outcomes_from_csv};
 use crate::session::Session;
 use crate::spec::Spec;
 use crate::xml;
@@ -70,6 +70,11 @@ pub enum Expect {
         /// The most bytes taken.
         at_most: usize,
     },
+    /// What was sent as a batch: held until it is complete, and only its fingerprint is told.
+    Request {
+        /// The most bytes taken.
+        at_most: usize,
+    },
     /// A file of a query's result: passed on in pages of whole records as it arrives.
     Rows {
         /// What the application already has of it, from a transfer that broke.
@@ -108,6 +113,9 @@ pub struct Received {
     pub succeeded: u64,
     /// Outcomes that tell of a new record.
     pub created: u64,
+    /// Of a batch's request, the fingerprint of its cells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Fingerprint>,
 }
 
 /// Why there is no whole answer. When in doubt, `Lost`: it is always safe, only slower.
@@ -153,7 +161,9 @@ impl Expect {
         let length = announced(&head.headers);
         let at_most = match *self {
             _ if !head.status.is_success() => ERROR_PAGE,
-            Self::Whole { at_most } | Self::Outcomes { at_most, .. } => at_most,
+            Self::Whole { at_most }
+            | Self::Outcomes { at_most, .. }
+            | Self::Request { at_most } => at_most,
             Self::Rows { .. } => ERROR_PAGE, // should it turn out to be an error document
         };
         let framer = match self {
@@ -313,9 +323,18 @@ impl Intake {
             Expect::Outcomes { rows, partial, .. } if response.status().is_success() => {
                 outcomes(&rows, partial, response)
             }
+            Expect::Request { .. } if is_text(&response) => {
+                let content = Some(content(response.body()).map_err(lost)?);
+                Ok((None, Reply::Streamed(Received { content, ..Received::default() })))
+            }
             _ => Ok((None, Reply::Whole(response))),
         }
     }
+}
+
+fn is_text(response: &Response<Bytes>) -> bool {
+    response.status().is_success()
+        && Format::of(response.headers(), response.body()) == Format::Text
 }
 
 #[allow(clippy::needless_pass_by_value)] // fits map_err
@@ -330,7 +349,7 @@ fn outcomes(
     partial: bool,
     response: Response<Bytes>,
 ) -> Result<(Option<Page>, Reply), Failure> {
-    let outcomes = if Format::of(response.headers(), response.body()) == Format::Text {
+    let outcomes = if is_text(&response) {
         outcomes_from_csv(rows.start, response.body()).map_err(lost)?
     } else {
         match Document::read(&response).map_err(Failure::Lost)? {
@@ -344,9 +363,9 @@ fn outcomes(
     let fits = count == wanted || (partial && count < wanted);
     let received = Received {
         rows: count,
-        header: None,
         succeeded: outcomes.iter().filter(|outcome| outcome.success()).count() as u64,
         created: outcomes.iter().filter(|outcome| outcome.created()).count() as u64,
+        ..Received::default()
     };
     Ok((fits.then_some(Page::Outcomes(outcomes)), Reply::Streamed(received)))
 }
@@ -450,6 +469,11 @@ impl Wire<'_> {
         self.get(&format!("job/{job}/batch"))
     }
 
+    /// Topic "Get a Batch Request": `GET job/{id}/batch/{id}/request`: what was sent as a batch.
+    pub(crate) fn request_of(&self, job: JobId, batch: BatchId) -> Result<Request<Bytes>, Error> {
+        self.get(&format!("job/{job}/batch/{batch}/request"))
+    }
+
     /// Topic "Get Batch Results": `GET job/{id}/batch/{id}/result`: the outcomes of a load's batch,
     /// or the list of files of a query's.
     pub(crate) fn result(&self, job: JobId, batch: BatchId) -> Result<Request<Bytes>, Error> {
@@ -526,6 +550,7 @@ mod tests {
             wire.set_state(job, JobState::Closed).unwrap(),
             wire.submit(job, Bytes::from_static(b"Name\nx\n")).unwrap(),
             wire.list(job).unwrap(),
+            wire.request_of(job, batch).unwrap(),
             wire.result(job, batch).unwrap(),
             wire.file(job, batch, file).unwrap(),
         ]
@@ -543,6 +568,7 @@ mod tests {
                 "POST /services/async/66.0/job/7505g00000Ab1CdAAJ",
                 "POST /services/async/66.0/job/7505g00000Ab1CdAAJ/batch",
                 "GET /services/async/66.0/job/7505g00000Ab1CdAAJ/batch",
+                "GET /services/async/66.0/job/7505g00000Ab1CdAAJ/batch/7515g00000Ef2GhAAJ/request",
                 "GET /services/async/66.0/job/7505g00000Ab1CdAAJ/batch/7515g00000Ef2GhAAJ/result",
                 "GET /services/async/66.0/job/7505g00000Ab1CdAAJ/batch/7515g00000Ef2GhAAJ/result/7525g000004RtPq",
             ]

@@ -3,30 +3,39 @@
 //! There is no "current state". [`errands`] compares what is true with what should be, and lists
 //! the requests that would bring the two together; the machine performs those that are due and not
 //! under way already. Replies may come in any order, retries need no code of their own, and an
-//! abort or a failure is a fact in the ledger that makes other errands of it.
+//! abort, a failure or a lost answer is a fact in the ledger that makes other errands of it.
 //!
 //! From top to bottom:
 //!
-//! 1. No job takes batches, and rows wait: *create* one. (An empty input never makes a job.)
-//! 2. A job is open: *submit* every batch that was cut.
+//! 1. A job is *in doubt* (see the [ledger](crate::ledger)), and no answer to one of its batches is
+//!    under way: *list* it; *inspect* its strangers, one at a time, since each is as large as a
+//!    batch; and if that does not clear the doubt, *close* it, which is the fence, and list it again.
+//! 2. No job is in doubt. If none takes batches, and rows wait: *create* one. (An empty input never
+//!    makes a job.) If one is open: *submit* every batch that was cut.
 //! 3. A job's batches are not all final: *list* them, one request for all of them.
 //! 4. A batch is done: list the *files* of a query's result and *fetch* them in their order, one
 //!    at a time, so that rows come in the server's order; *fetch* the outcomes of a load's batches,
 //!    at most a window ahead of the first that is not settled.
 //! 5. Every batch is sent, or no more will be: *close* the job, but not while an answer to a batch
 //!    is under way: the close would race with it. Or *abort* it if that is wanted, also when it is
-//!    closed and still has batches to work off.
+//!    closed and still has batches to work off. A job of an earlier run is closed at once.
+//!
+//! A run that takes up an earlier one asks nothing of the server before the rows that were cut then
+//! were fed again, and are the same.
 
+use crate::id::BatchId;
 use crate::info::BatchState;
 use crate::ledger::{BatchRecord, Ledger, Sent, Stage};
 use crate::rows::Fate;
 
-/// One thing to ask of the server. Jobs, batches and files are meant by their index.
+/// One thing to ask of the server. Jobs, batches and files are meant by their index, strangers by
+/// their id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Errand {
     Create,
     Submit { batch: usize },
     List { job: usize },
+    Inspect { job: usize, stranger: BatchId },
     Files { batch: usize },
     Fetch { batch: usize, file: usize },
     Close { job: usize },
@@ -36,23 +45,23 @@ pub(crate) enum Errand {
 impl Errand {
     /// Whether it changes something in the org.
     pub(crate) fn is_write(self) -> bool {
-        !matches!(self, Self::List { .. } | Self::Files { .. } | Self::Fetch { .. })
+        matches!(self, Self::Create | Self::Submit { .. } | Self::Close { .. } | Self::Abort { .. })
     }
 }
 
 /// What is left to do, most urgent first. `window` is how many batches may be fetched at once.
 pub(crate) fn errands(ledger: &Ledger, window: usize) -> Vec<Errand> {
     let mut errands = Vec::new();
-    if ledger.cut_off {
+    if ledger.cut_off || ledger.unfed > 0 {
         return errands;
     }
-    if !ledger.no_more() {
+    doubts(ledger, &mut errands);
+    if !ledger.no_more() && !ledger.in_doubt() && ledger.may_be_there() == Some(false) {
         sending(ledger, &mut errands);
     }
     if !ledger.blind {
         for job in 0..ledger.jobs.len() {
-            let watched = |sent: &Sent| sent.job == job && !sent.state.is_final();
-            if sent(ledger).any(watched) {
+            if ledger.in_job(job).any(|sent| !sent.state.is_final()) {
                 errands.push(Errand::List { job });
             }
         }
@@ -66,20 +75,25 @@ pub(crate) fn errands(ledger: &Ledger, window: usize) -> Vec<Errand> {
     errands
 }
 
-fn sent(ledger: &Ledger) -> impl Iterator<Item = &Sent> {
-    ledger.unsettled().iter().filter_map(|batch| match &batch.stage {
-        Stage::Sent(sent) => Some(sent),
-        _ => None,
-    })
-}
-
-/// The unsettled batches and their indices.
-fn unsettled(ledger: &Ledger) -> impl Iterator<Item = (usize, &BatchRecord)> {
-    (ledger.settled..).zip(ledger.unsettled())
+/// What would tell which batches the jobs in doubt hold.
+fn doubts(ledger: &Ledger, errands: &mut Vec<Errand>) {
+    for (job, record) in ledger.jobs.iter().enumerate() {
+        if !record.doubt || ledger.blind || ledger.is_unanswered(job) {
+            continue;
+        }
+        if let Some(stranger) = record.unread() {
+            errands.push(Errand::Inspect { job, stranger });
+        } else if record.is_open() && (record.looked || ledger.no_more()) {
+            errands.extend((!ledger.aborting).then_some(Errand::Close { job }));
+        } else if !record.looked {
+            errands.push(Errand::List { job });
+        }
+    }
 }
 
 fn sending(ledger: &Ledger, errands: &mut Vec<Errand>) {
-    let mut cut = unsettled(ledger)
+    let mut cut = ledger
+        .unsettled()
         .filter(|(_, batch)| matches!(batch.stage, Stage::Cut))
         .map(|(batch, _)| Errand::Submit { batch })
         .peekable();
@@ -92,7 +106,7 @@ fn sending(ledger: &Ledger, errands: &mut Vec<Errand>) {
 
 /// A query: the first file that was not read to its end.
 fn reading(ledger: &Ledger, errands: &mut Vec<Errand>) {
-    let Some((batch, BatchRecord { stage: Stage::Sent(sent), .. })) = unsettled(ledger).next()
+    let Some((batch, BatchRecord { stage: Stage::Sent(sent), .. })) = ledger.unsettled().next()
     else {
         return;
     };
@@ -108,8 +122,9 @@ fn reading(ledger: &Ledger, errands: &mut Vec<Errand>) {
 
 /// A load: the outcomes of every batch near the first unsettled one that has some.
 fn fetching(ledger: &Ledger, window: usize, errands: &mut Vec<Errand>) {
-    for (batch, record) in unsettled(ledger).take(window) {
-        if matches!(&record.stage, Stage::Sent(sent) if has_result(sent)) {
+    let near = ledger.settled.saturating_add(window);
+    for (batch, record) in ledger.unsettled().take_while(|(batch, _)| *batch < near) {
+        if record.stage.sent().is_some_and(has_result) {
             errands.push(Errand::Fetch { batch, file: 0 });
         }
     }
@@ -118,6 +133,7 @@ fn fetching(ledger: &Ledger, window: usize, errands: &mut Vec<Errand>) {
 /// A failed batch may have written rows before it failed.
 fn has_result(sent: &Sent) -> bool {
     match sent.state {
+        _ if sent.unreadable.is_some() => false,
         BatchState::Completed => true,
         BatchState::Failed => sent.processed != Some(0),
         _ => false,
@@ -125,12 +141,11 @@ fn has_result(sent: &Sent) -> bool {
 }
 
 fn ending(ledger: &Ledger, errands: &mut Vec<Errand>) {
-    let unanswered = |batch: &BatchRecord| matches!(batch.stage, Stage::Unsure { lost: false, .. });
-    let quiet = !ledger.unsettled().iter().any(unanswered);
+    let over = ledger.stopped.is_some() || ledger.all_sent();
     for job in (0..ledger.jobs.len()).filter(|job| ledger.is_to_end(*job)) {
         if ledger.aborting {
             errands.push(Errand::Abort { job });
-        } else if quiet && (ledger.stopped.is_some() || ledger.all_sent()) {
+        } else if (over || ledger.jobs[job].inherited) && !ledger.is_unanswered(job) {
             errands.push(Errand::Close { job });
         }
     }
@@ -140,26 +155,33 @@ fn ending(ledger: &Ledger, errands: &mut Vec<Errand>) {
 /// every stage and state: what is not decided here is waited for or fetched.
 pub(crate) fn fate(ledger: &Ledger, batch: &BatchRecord) -> Option<(Fate, String)> {
     match &batch.stage {
-        Stage::Cut if ledger.no_more() => {
-            let why = match &ledger.stopped {
-                Some(error) if !ledger.aborting => format!("not sent, since {}", error.message()),
-                _ => "not sent: the load was aborted".into(),
-            };
-            Some((Fate::Unprocessed, why))
+        Stage::Cut if ledger.no_more() => Some(if ledger.may_be_there()? {
+            (Fate::Unknown, "an earlier run may have sent it".into())
+        } else {
+            (Fate::Unprocessed, why_not_sent(ledger))
+        }),
+        Stage::Unsure { job, lost: true } => {
+            let out_of_sight = ledger.jobs[*job].opaque || ledger.blind || ledger.cut_off;
+            out_of_sight.then(|| (Fate::Unknown, "the answer to the batch was lost".into()))
         }
-        Stage::Unsure { lost: true, .. } => {
-            Some((Fate::Unknown, "the answer to the batch was lost".into()))
-        }
-        Stage::Doomed { fate, why } => Some((*fate, why.clone())),
-        Stage::Sent(sent) => match sent.state {
-            BatchState::NotProcessed => Some((Fate::Unprocessed, sent.why())),
-            BatchState::Failed if !has_result(sent) => Some((Fate::Failed, sent.why())),
-            _ if ledger.cut_off || (ledger.blind && !sent.state.is_final()) => {
+        Stage::Refused { why } => Some((Fate::Failed, why.clone())),
+        Stage::Sent(sent) => match (&sent.state, &sent.unreadable) {
+            (_, Some(why)) => Some((Fate::Unknown, why.clone())),
+            (BatchState::NotProcessed, _) => Some((Fate::Unprocessed, sent.why())),
+            (BatchState::Failed, _) if !has_result(sent) => Some((Fate::Failed, sent.why())),
+            (state, _) if ledger.cut_off || (ledger.blind && !state.is_final()) => {
                 Some((Fate::Unknown, "the server could not be asked what became of it".into()))
             }
             _ => None,
         },
-        Stage::Cut | Stage::Unsure { lost: false, .. } | Stage::Settled => None,
+        Stage::Cut | Stage::Unsure { lost: false, .. } => None,
+    }
+}
+
+fn why_not_sent(ledger: &Ledger) -> String {
+    match &ledger.stopped {
+        Some(error) if !ledger.aborting => format!("not sent, since {}", error.message()),
+        _ => "not sent: the load was aborted".into(),
     }
 }
 
@@ -168,34 +190,42 @@ mod tests {
     use super::*;
     use crate::error::{Error, ErrorKind};
     use crate::info::JobState;
-    use crate::ledger::JobRecord;
+    use crate::ledger::{Content, JobRecord, Stranger};
+    use crate::print::Fingerprint;
+
+    const JOB: &str = "7505g00000Ab1CdAAJ";
+    const BATCH: &str = "7515g00000Ef2GhAAJ";
 
     fn ledger(stages: Vec<Stage>) -> Ledger {
-        let jobs = vec![JobRecord {
-            id: "7505g00000Ab1CdAAJ".parse().unwrap(),
-            state: JobState::Open,
-            given_up: false,
-        }];
-        let record = |(n, stage): (u64, Stage)| BatchRecord { rows: n * 10..n * 10 + 10, stage };
-        let batches = (0..).zip(stages).map(record).collect();
+        let jobs = vec![JobRecord::new(JOB.parse().unwrap(), JobState::Open)];
+        let batches = (0..).zip(stages).map(|(n, stage)| record(n, stage)).collect();
         Ledger { jobs, batches, ..Ledger::default() }
     }
 
+    fn record(n: u64, stage: Stage) -> BatchRecord {
+        BatchRecord { stage, ..BatchRecord::new(n * 10..n * 10 + 10, Fingerprint::of(b"")) }
+    }
+
     fn on_server(state: BatchState, processed: Option<u64>) -> Stage {
-        let id = "7515g00000Ef2GhAAJ".parse().unwrap();
-        Stage::Sent(Sent {
-            job: 0,
-            id,
-            state,
-            processed,
-            message: None,
-            files: None,
-            before: vec![],
-            short: 0,
-        })
+        Stage::Sent(Sent { state, processed, ..Sent::taken(0, BATCH.parse().unwrap()) })
+    }
+
+    fn stranger(content: Content) -> (BatchId, Stranger) {
+        let id: BatchId = BATCH.parse().unwrap();
+        let info = serde_json::json!({"id": BATCH, "state": "Queued"});
+        let mut stranger = Stranger::new(serde_json::from_value(info).unwrap());
+        stranger.content = content;
+        (id, stranger)
+    }
+
+    fn disk_full() -> Error {
+        Error::new(ErrorKind::Local, "disk full")
     }
 
     const UNSURE: Stage = Stage::Unsure { job: 0, lost: false };
+    const LOST: Stage = Stage::Unsure { job: 0, lost: true };
+    const LIST: Errand = Errand::List { job: 0 };
+    const CLOSE: Errand = Errand::Close { job: 0 };
 
     #[test]
     fn rows_that_wait_need_a_job_and_then_are_sent() {
@@ -210,18 +240,59 @@ mod tests {
 
     #[test]
     fn a_job_is_closed_when_all_is_sent_or_nothing_more_will_be() {
-        let close = [Errand::Close { job: 0 }];
-        let mut ledger = ledger(vec![Stage::Settled, Stage::Cut]);
-        ledger.settled = 1;
-        assert!(!errands(&ledger, 4).contains(&close[0]), "the input may go on");
+        let mut ledger = ledger(vec![Stage::Cut, Stage::Cut]);
+        ledger.settle(0);
+        assert!(!errands(&ledger, 4).contains(&CLOSE), "the input may go on");
         ledger.ended = true;
-        assert!(!errands(&ledger, 4).contains(&close[0]), "a batch waits");
-        ledger.stopped = Some(Error::new(ErrorKind::Local, "disk full"));
-        assert_eq!(errands(&ledger, 4), close);
+        assert!(!errands(&ledger, 4).contains(&CLOSE), "a batch waits");
+        ledger.stopped = Some(disk_full());
+        assert_eq!(errands(&ledger, 4), [CLOSE]);
         ledger.batches[1].stage = UNSURE;
         assert_eq!(errands(&ledger, 4), [], "an answer is under way");
         ledger.aborting = true;
         assert_eq!(errands(&ledger, 4), [Errand::Abort { job: 0 }]);
+    }
+
+    #[test]
+    fn a_job_in_doubt_is_listed_inspected_fenced_and_listed_again() {
+        let mut ledger = ledger(vec![LOST, UNSURE, Stage::Cut]);
+        ledger.jobs[0].doubt = true;
+        assert_eq!(errands(&ledger, 4), [], "a neighbour's answer is under way");
+        ledger.batches[1].stage = Stage::Cut;
+        assert_eq!(errands(&ledger, 4), [LIST]);
+        ledger.jobs[0].looked = true;
+        ledger.jobs[0].strangers.extend([stranger(Content::Unread)]);
+        let inspect = Errand::Inspect { job: 0, stranger: BATCH.parse().unwrap() };
+        assert_eq!(errands(&ledger, 4), [inspect]);
+        ledger.jobs[0].strangers.extend([stranger(Content::Unreadable)]);
+        assert_eq!(errands(&ledger, 4), [CLOSE], "the fence");
+        ledger.jobs[0].state = JobState::Closed;
+        assert_eq!(errands(&ledger, 4), []);
+        ledger.jobs[0].looked = false;
+        assert_eq!(errands(&ledger, 4), [LIST]);
+        ledger.jobs[0].state = JobState::Open;
+        ledger.stopped = Some(disk_full());
+        assert!(!errands(&ledger, 4).contains(&LIST), "the fence comes first if it comes anyway");
+    }
+
+    #[test]
+    fn an_earlier_run_is_fenced_once_its_rows_are_known_to_be_the_same() {
+        let mut ledger = ledger(vec![on_server(BatchState::Queued, None), Stage::Cut]);
+        ledger.jobs[0] = JobRecord {
+            inherited: true,
+            doubt: true,
+            ..JobRecord::new(JOB.parse().unwrap(), JobState::Open)
+        };
+        ledger.unfed = 1;
+        assert_eq!(errands(&ledger, 4), []);
+        ledger.unfed = 0;
+        assert!(errands(&ledger, 4).contains(&CLOSE));
+        ledger.jobs[0].state = JobState::Closed;
+        assert_eq!(errands(&ledger, 4), [LIST, LIST]);
+        ledger.jobs[0].doubt = false;
+        assert_eq!(errands(&ledger, 4), [Errand::Create, LIST]);
+        ledger.jobs[0].strangers.extend([stranger(Content::Unreadable)]);
+        assert_eq!(errands(&ledger, 4), [LIST], "whose rows are these?");
     }
 
     #[test]
@@ -230,7 +301,7 @@ mod tests {
         let running = on_server(BatchState::InProgress, Some(0));
         let mut ledger = ledger(vec![running, done(), done(), done()]);
         let fetch = |batch| Errand::Fetch { batch, file: 0 };
-        assert_eq!(errands(&ledger, 3), [Errand::List { job: 0 }, fetch(1), fetch(2)]);
+        assert_eq!(errands(&ledger, 3), [LIST, fetch(1), fetch(2)]);
         ledger.settle(1);
         assert_eq!(ledger.settled, 0);
         ledger.settle(0);
@@ -242,9 +313,8 @@ mod tests {
     fn every_stage_and_state_has_one_decision() {
         use BatchState::{Completed, Failed, InProgress, NotProcessed, Other, Queued};
         let running = ledger(vec![]);
-        let fate_of = |ledger: &Ledger, stage| {
-            fate(ledger, &BatchRecord { rows: 0..10, stage }).map(|(fate, _)| fate)
-        };
+        let fate_of =
+            |ledger: &Ledger, stage| fate(ledger, &record(0, stage)).map(|(fate, _)| fate);
         for (state, processed, expected) in [
             (Queued, None, None),
             (InProgress, Some(3), None),
@@ -261,14 +331,19 @@ mod tests {
         }
         assert_eq!(fate_of(&running, Stage::Cut), None);
         assert_eq!(fate_of(&running, UNSURE), None);
-        let lost = Stage::Unsure { job: 0, lost: true };
-        assert_eq!(fate_of(&running, lost), Some(Fate::Unknown));
-        let aborted = Ledger { aborting: true, ..Ledger::default() };
-        assert_eq!(fate_of(&aborted, Stage::Cut), Some(Fate::Unprocessed));
-        let blind = Ledger { blind: true, ..Ledger::default() };
+        assert_eq!(fate_of(&running, LOST), None, "the server will be asked");
+        let aborted = || Ledger { aborting: true, ..ledger(vec![]) };
+        assert_eq!(fate_of(&aborted(), Stage::Cut), Some(Fate::Unprocessed));
+        let blind = Ledger { blind: true, ..ledger(vec![]) };
         assert_eq!(fate_of(&blind, on_server(InProgress, Some(1))), Some(Fate::Unknown));
         assert_eq!(fate_of(&blind, on_server(Completed, Some(1))), None, "its result can be read");
-        let cut_off = Ledger { cut_off: true, ..Ledger::default() };
+        assert_eq!(fate_of(&blind, LOST), Some(Fate::Unknown));
+        let cut_off = Ledger { cut_off: true, ..ledger(vec![]) };
         assert_eq!(fate_of(&cut_off, on_server(Completed, Some(1))), Some(Fate::Unknown));
+        let mut resumed = aborted();
+        (resumed.jobs[0].inherited, resumed.jobs[0].doubt) = (true, true);
+        assert_eq!(fate_of(&resumed, Stage::Cut), None, "an earlier run may have sent it");
+        resumed.blind = true;
+        assert_eq!(fate_of(&resumed, Stage::Cut), Some(Fate::Unknown));
     }
 }

@@ -31,6 +31,10 @@ pub enum ErrorKind {
     Unknown,
     /// A result did not hold what the server promised, or changed between two readings.
     Incomplete,
+    /// The input is not the one that the run had loaded which was to be resumed.
+    InputChanged,
+    /// The run was left before its end; it can be resumed.
+    Unfinished,
     /// Something on this side failed: a file, a disk.
     Local,
 }

@@ -1,6 +1,7 @@
 //! What an application brings to a run.
 
 use crate::call::Page;
+use crate::checkpoint::Checkpoint;
 use crate::error::{Error, ErrorInfo};
 use crate::rows::Batch;
 use crate::session::Session;
@@ -24,5 +25,14 @@ pub trait Host {
     /// loop that waits does not turn, so whoever wants an abort has to wake it.
     fn aborts(&mut self) -> bool {
         false
+    }
+    /// Whether the run is to be [left](crate::Job::leave), asked in the same way.
+    fn leaves(&mut self) -> bool {
+        false
+    }
+    /// The run's [`checkpoint`](crate::Job::checkpoint) is worth storing now. It must be on the disk
+    /// when this returns: a job was created, perhaps, whose batches nobody could find without it.
+    fn save(&mut self, _checkpoint: &Checkpoint) -> Result<(), Error> {
+        Ok(())
     }
 }

@@ -25,22 +25,28 @@
 //! 6. **Counted, never assumed**: a result is done when its rows are as many as the batch's (a load)
 //!    or, over all files, as many as `numberRecordsProcessed` (a query; every supported version of
 //!    the API tells it). Otherwise it is read again, and then an error that says the numbers.
-//! 7. **Never blindly repeated**: a batch whose answer is unknown is not sent again. It ends the
-//!    load with an error that names its job and rows; the batches accepted before are still worked
-//!    off, fetched and accounted for, and the job is closed.
+//! 7. **Exactly once**: a batch whose answer is unknown is looked up on the server. It is sent again
+//!    only if it is certain that it did not arrive, and never will (`ledger.rs` tells how that can
+//!    be known). If the server cannot be asked, the rows are *unknown*, and the run ends with an
+//!    error that says so.
+//! 8. **To resume is to have lost every answer**: a job that goes on from a
+//!    [`Checkpoint`] has the same laws, and tells of every row as if nothing had happened.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::call::{Call, Expect, Page, Tag, Wire};
+use crate::checkpoint::Checkpoint;
 use crate::errand::{Errand, errands, fate};
 use crate::error::{Error, ErrorInfo, ErrorKind};
 use crate::host::Host;
 use crate::info::{BatchState, JobState};
 use crate::ledger::{BatchRecord, File, Ledger, Stage};
 use crate::pace::Pace;
+use crate::print::Fingerprint;
 use crate::rows::{Batch, Fate, Outcome};
 use crate::session::Session;
 use crate::spec::Spec;
@@ -48,14 +54,19 @@ use crate::step::{Ask, Note, Reason, Step, Summary, Turn};
 use crate::time::Time;
 use crate::transcript::{Line, Transcript};
 
+mod doubt;
 mod reply;
+
+/// How much time lies between two savings that could wait.
+const SAVE_EVERY: Duration = Duration::from_secs(1);
 
 /// The machine of one load or query. See the [module's page](crate::job) for how it thinks.
 ///
 /// Methods that *ask* it something: [`poll`](Self::poll). That *tell* it something:
 /// [`feed`](Self::feed), [`end`](Self::end), [`reply`](Self::reply), [`progress`](Self::progress),
 /// [`login`](Self::login), [`login_failed`](Self::login_failed), [`stop`](Self::stop),
-/// [`abort`](Self::abort). That only *look*: [`summary`](Self::summary),
+/// [`abort`](Self::abort), [`leave`](Self::leave), [`leave_after`](Self::leave_after). That only
+/// *look*: [`summary`](Self::summary), [`checkpoint`](Self::checkpoint),
 /// [`transcript`](Self::transcript), [`spec`](Self::spec). That have a [`Host`] do the telling:
 /// [`turn`](Self::turn), [`deliver`](Self::deliver).
 #[derive(Debug)]
@@ -73,6 +84,8 @@ pub struct Job {
     /// What is to be said before anything else is done.
     news: VecDeque<Step>,
     summary: Summary,
+    save: Save,
+    leave: Leave,
     /// The end was said.
     done: bool,
     /// What was said, if it is to be kept.
@@ -91,6 +104,26 @@ struct Login {
     asked: bool,
     /// Sessions turned down since the last request that succeeded.
     fruitless: u32,
+}
+
+/// When the ledger is worth storing.
+#[derive(Debug, Default)]
+struct Save {
+    /// At once: a job was created, and its batches could not be found without its id.
+    must: bool,
+    /// Batches that came to the server since it was stored.
+    news: usize,
+    last: Time,
+}
+
+/// When the application goes, whatever is left to do.
+#[derive(Debug, Default)]
+struct Leave {
+    /// After so long, or at this moment.
+    after: Option<Duration>,
+    at: Option<Time>,
+    /// It goes, and this is what to say.
+    now: Option<Error>,
 }
 
 impl Login {
@@ -116,9 +149,43 @@ impl Job {
     /// A machine for this load or query. Fails with [`ErrorKind::Usage`] if the service could not
     /// possibly accept it.
     pub fn new(spec: Spec) -> Result<Self, Error> {
+        let ledger = Ledger { query: spec.operation.is_query(), ..Ledger::default() };
+        let mut job = Self::with(spec, ledger)?;
+        if let Some(soql) = job.spec.soql.clone() {
+            job.hold(0..0, soql.into());
+            job.ledger.ended = true;
+        }
+        Ok(job)
+    }
+
+    /// Goes on where an earlier run was cut off, with a [`checkpoint`](Self::checkpoint) of it.
+    ///
+    /// A load is fed again from its first row, and the same rows must come in the same batches; if
+    /// they do not, it ends with [`ErrorKind::InputChanged`] before anything is sent. Then it is
+    /// looked up on the server what arrived, and what did not is sent. What became of *every* row is
+    /// told again, and every row of a query is given again: the run is as the first would have been.
+    ///
+    /// Fails with [`ErrorKind::Usage`] as [`new`](Self::new) does.
+    pub fn resume(checkpoint: Checkpoint) -> Result<Self, Error> {
+        let (spec, ledger) = checkpoint.into_parts();
+        let mut job = Self::with(spec, ledger)?;
+        job.summary.jobs = job.ledger.jobs.iter().map(|job| job.id).collect();
+        let sent = job.ledger.batches.iter().filter(|batch| batch.stage.sent().is_some()).count();
+        job.summary.batches.accepted = sent as u64;
+        if let Some(soql) = job.spec.soql.clone() {
+            job.ledger.unfed = 0;
+            job.ledger.ended = true;
+            if sent == 0 {
+                job.bodies.insert(0, soql.into());
+            }
+        }
+        Ok(job)
+    }
+
+    fn with(spec: Spec, ledger: Ledger) -> Result<Self, Error> {
         spec.check()?;
-        let mut job = Self {
-            ledger: Ledger { query: spec.operation.is_query(), ..Ledger::default() },
+        Ok(Self {
+            ledger,
             bodies: BTreeMap::new(),
             login: Login::default(),
             under_way: BTreeMap::new(),
@@ -127,15 +194,12 @@ impl Job {
             asked: false,
             news: VecDeque::new(),
             summary: Summary::default(),
+            save: Save::default(),
+            leave: Leave::default(),
             done: false,
             transcript: spec.recorded.then(Transcript::default),
             spec,
-        };
-        if let Some(soql) = job.spec.soql.clone() {
-            job.hold(0..0, soql.into());
-            job.ledger.ended = true;
-        }
-        Ok(job)
+        })
     }
 
     /// What to do next. Ask again after every answer, and when a `Wait`'s moment has come.
@@ -149,15 +213,22 @@ impl Job {
     }
 
     fn next_step(&mut self, now: Time) -> Step {
+        self.look_at_the_clock(now);
+        self.clear_doubts();
         self.settle_certain();
         let over = self.over(); // it may have something to say first
-        if let Some(step) = self.news.pop_front() {
+        if self.leave.now.is_none()
+            && let Some(step) = self.news.pop_front()
+        {
             return step;
+        }
+        if self.saves(now, over.as_ref()) {
+            return Step::Save;
         }
         if let Some(result) = over {
             return Step::Done(result);
         }
-        let mut wait: Option<(Time, Reason)> = None;
+        let mut wait = self.leave.at.map(|at| (at, Reason::Leave));
         for errand in errands(&self.ledger, self.spec.bounds.parallel) {
             if self.is_under_way(errand) || self.pace.is_probing() {
                 continue;
@@ -192,6 +263,8 @@ impl Job {
             let expected = self.summary.rows;
             let message = format!("a batch was fed that does not follow on row {expected}");
             self.fail(Error::new(ErrorKind::Usage, message));
+        } else if self.ledger.unfed > 0 {
+            self.hold_again(batch.rows, batch.body);
         } else {
             self.hold(batch.rows, batch.body);
         }
@@ -201,6 +274,9 @@ impl Job {
     pub fn end(&mut self) {
         self.record(|_| Some(Line::NoMoreRows));
         self.asked = false;
+        if self.ledger.unfed > 0 {
+            return self.refuse_input("the input is shorter");
+        }
         self.ledger.ended = true;
         self.hurry();
     }
@@ -245,6 +321,9 @@ impl Job {
     pub fn stop(&mut self, error: Error) {
         self.record(|hide| Some(Line::Stopped(hide(&error.to_string()))));
         self.asked = false;
+        if self.ledger.unfed > 0 {
+            return self.go(error); // nothing was done yet
+        }
         self.fail(error);
     }
 
@@ -258,6 +337,30 @@ impl Job {
         self.record(|_| Some(Line::Aborted));
         self.ledger.aborting = true;
         self.summary.aborted = true;
+    }
+
+    /// The application goes, and leaves everything as it is: nothing more is sent, nothing is
+    /// changed in the org, and no row is reported as failed. The run ends with
+    /// [`ErrorKind::Unfinished`]; a [`checkpoint`](Self::checkpoint) of it can be
+    /// [resumed](Self::resume). Once it has ended, this changes nothing.
+    pub fn leave(&mut self) {
+        if !self.done {
+            self.record(|_| Some(Line::Left));
+            let error = Error::new(ErrorKind::Unfinished, "the run was left before its end");
+            self.go(error.advise("the org works off what it has; resume the run to go on"));
+        }
+    }
+
+    /// Has it [`leave`](Self::leave) by itself when it has run for so long, counted from the first
+    /// [`poll`](Self::poll): the time-out of a client that cannot wait for ever.
+    pub fn leave_after(&mut self, wait: Duration) {
+        self.leave.after = Some(wait);
+    }
+
+    /// What another run needs to go on from here, should this one be cut off. When it is worth
+    /// storing, [`Step::Save`] says so.
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint::of(&self.spec, &self.ledger)
     }
 
     /// What it came to until now.
@@ -285,6 +388,9 @@ impl Job {
         if !self.ledger.aborting && !self.done && host.aborts() {
             self.abort();
         }
+        if self.leave.now.is_none() && !self.done && host.leaves() {
+            self.leave();
+        }
         match self.poll(now) {
             Step::Send(call) => return Some(Turn::Send(call)),
             Step::Wait(until) => return Some(Turn::Wait(until)),
@@ -299,6 +405,9 @@ impl Job {
                 Err(error) => self.login_failed(error),
             },
             Step::Settled(outcomes) => self.give(Page::Outcomes(outcomes), host),
+            Step::Save => {
+                host.save(&self.checkpoint()).unwrap_or_else(|error| self.stop(error));
+            }
             Step::Note(note) => {
                 host.note(note, &self.summary).unwrap_or_else(|error| self.stop(error));
             }
@@ -321,32 +430,62 @@ impl Job {
 impl Job {
     fn hold(&mut self, rows: Range<u64>, body: Bytes) {
         self.summary.rows = rows.end;
-        self.bodies.insert(self.ledger.batches.len(), body);
-        self.ledger.batches.push(BatchRecord { rows, stage: Stage::Cut });
+        self.ledger.batches.push(BatchRecord::new(rows, Fingerprint::of(&body)));
+        self.bodies.insert(self.ledger.batches.len() - 1, body);
+    }
+
+    /// A batch that an earlier run cut. It is held only if it may have to be sent.
+    fn hold_again(&mut self, rows: Range<u64>, body: Bytes) {
+        let batch = self.ledger.batches.len() - self.ledger.unfed;
+        let record = &self.ledger.batches[batch];
+        if record.rows != rows || record.print != Fingerprint::of(&body) {
+            return self.refuse_input("rows are not the same");
+        }
+        self.summary.rows = rows.end;
+        self.ledger.unfed -= 1;
+        if matches!(record.stage, Stage::Cut) {
+            self.bodies.insert(batch, body);
+        }
+    }
+
+    /// The rows are not those that the earlier run loaded. Nothing was asked of the server yet.
+    fn refuse_input(&mut self, how: &str) {
+        let batch = self.ledger.batches.len() - self.ledger.unfed;
+        let rows = self.ledger.batches[batch].rows.clone();
+        let message = format!("the input is not the one that the earlier run loaded: {how}");
+        let error = Error::new(ErrorKind::InputChanged, message).of_rows(rows);
+        self.go(error.advise("resume with the input as it was, cut with the same limits"));
+    }
+
+    fn room(&self) -> bool {
+        let bounds = &self.spec.bounds;
+        let held: usize = self.bodies.values().map(Bytes::len).sum();
+        self.bodies.len() < bounds.parallel && held < bounds.held
     }
 
     fn wants_rows(&self) -> bool {
-        let bounds = &self.spec.bounds;
-        let held: usize = self.bodies.values().map(Bytes::len).sum();
-        let room = self.bodies.len() < bounds.parallel && held < bounds.held;
-        room && !self.asked && !self.ledger.ended && !self.ledger.no_more()
+        let ledger = &self.ledger;
+        // Also an abort must know which rows an earlier run has sent.
+        let wanted =
+            !ledger.no_more() || (ledger.stopped.is_none() && ledger.unmatched().is_some());
+        !self.asked && !ledger.ended && (ledger.unfed > 0 || (wanted && self.room()))
     }
 
     /// Accounts for the rows of a batch whose fate is certain without a result, if there is nothing
     /// else to say: one batch's outcomes are held at a time. Only batches near the first unsettled
     /// one are looked at; the application would have to keep the outcomes of those further ahead.
     fn settle_certain(&mut self) {
-        if self.ledger.query || !self.news.is_empty() {
+        if self.ledger.query || self.ledger.unfed > 0 || !self.news.is_empty() {
             return;
         }
         let from = self.ledger.settled;
         let to = self.ledger.batches.len().min(from.saturating_add(self.spec.bounds.parallel));
         for batch in from..to {
+            let record = &self.ledger.batches[batch];
             // While its result is under way, the batch may still prove to be known.
-            if self.is_under_way(Errand::Fetch { batch, file: 0 }) {
+            if record.settled || self.is_under_way(Errand::Fetch { batch, file: 0 }) {
                 continue;
             }
-            let record = &self.ledger.batches[batch];
             if let Some((fate, why)) = fate(&self.ledger, record) {
                 let rows = record.rows.clone();
                 self.settle_as(rows, fate, &why);
@@ -409,6 +548,10 @@ impl Job {
                 (request, whole)
             }
             Errand::List { job } => (wire.list(ledger.jobs[job].id)?, list),
+            Errand::Inspect { job, stranger } => {
+                let expect = Expect::Request { at_most: bounds.request };
+                (wire.request_of(ledger.jobs[job].id, stranger)?, expect)
+            }
             Errand::Files { batch } => {
                 let sent = ledger.sent(batch).ok_or_else(gone)?;
                 let (job, id) = (sent.job, sent.id);
@@ -462,7 +605,45 @@ impl Job {
         self.fail(error);
     }
 
+    /// Whether the ledger is to be stored now: a job was created, or enough has happened since, and
+    /// some time has passed. Enough is the 32nd part of all, so that what is written in a long run
+    /// stays in proportion to its batches, and what must be looked up after it was cut off is little.
+    fn saves(&mut self, now: Time, over: Option<&Result<Summary, Error>>) -> bool {
+        let Save { must, news, last } = self.save;
+        let enough = news * 32 >= self.ledger.batches.len();
+        let due = enough && now.saturating_since(last) >= SAVE_EVERY;
+        let unfinished = over.is_some_and(Result::is_err);
+        let saves = !self.done && (must || (news > 0 && (due || unfinished)));
+        if saves {
+            self.save = Save { must: false, news: 0, last: now };
+        }
+        saves
+    }
+
+    fn look_at_the_clock(&mut self, now: Time) {
+        if let Some(after) = self.leave.after.take() {
+            self.leave.at = Some(now + after);
+        }
+        if self.leave.now.is_none() && self.leave.at.is_some_and(|at| at <= now) {
+            self.leave();
+        }
+    }
+
+    /// The run ends here and now.
+    fn go(&mut self, error: Error) {
+        let error = match self.ledger.jobs.last() {
+            Some(job) => error.of_job(job.id),
+            None => error,
+        };
+        self.leave.now.get_or_insert(error);
+    }
+
     fn over(&mut self) -> Option<Result<Summary, Error>> {
+        let may_be_there = self.ledger.may_be_there();
+        self.summary.beyond_unknown = may_be_there != Some(false);
+        if let Some(error) = &self.leave.now {
+            return Some(Err(error.clone()));
+        }
         let ledger = &self.ledger;
         if !ledger.cut_off {
             let writing = self.under_way.values().any(|flight| flight.errand.is_write());
@@ -470,7 +651,8 @@ impl Job {
                 return None;
             }
         }
-        let all_settled = ledger.unsettled().is_empty();
+        let all_settled =
+            ledger.unsettled().next().is_none() && ledger.unfed == 0 && may_be_there.is_some();
         let over = if ledger.query {
             all_settled || ledger.no_more()
         } else {

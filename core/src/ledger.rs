@@ -1,22 +1,43 @@
 //! The ledger: what is true, as far as the machine knows. Jobs, batches, and how far each is.
 //!
 //! ```text
-//!  Cut ──sent──► Unsure ──Done──► Sent { id, state … } ──rows accounted for──► Settled
-//!   ▲              │ │                     │                                     ▲
-//!   └───Refused────┘ └─────Unknown─────────┴──────────► Doomed { fate, why } ────┘
+//!  Cut ──sent──► Unsure ──────Done──────► Sent { id, state … } ──► settled: its rows are
+//!   ▲              │ │ └──found there────────────▲                 accounted for
+//!   ├───Refused────┘ └─────Unknown─────► Unsure { lost }                ▲
+//!   └───────not there, behind the fence────────┘                        │
+//!  Refused { why } ─────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A batch is *unsure* from before its request leaves until an answer makes it sure. It is *doomed*
-//! when the fate of its rows is known without a result: refused as a whole, or lost from sight.
-//! Nothing here decides anything; [`errand`](crate::errand) reads the ledger, the machine writes it.
+//! A batch is *unsure* from before its request leaves until an answer makes it sure, and *lost* if
+//! none ever will. Then its job is *in doubt*: nobody can tell from here what it holds. Doubt is
+//! cleared by the server, which can list a job's batches and give back what was sent as each:
+//!
+//! - Batches in the list that are not known are *strangers*. One whose content is that of a lost
+//!   batch **is** that batch. Batches of equal content are interchangeable, so it is enough that
+//!   each stranger is claimed once.
+//! - *Not there yet* and *never* look alike: a request may arrive long after it was given up. So a
+//!   batch that is not found may be sent again only from behind a *fence*: the job is closed, which
+//!   keeps late batches out, and listed once more. What is missing then goes into a new job.
+//!
+//! An earlier run that was cut off is the same: all that was under way is lost. Its jobs are
+//! *inherited*: in doubt from the start, and fenced, since anything may still arrive; and any batch
+//! that is not known to be on the server may prove to be one of their strangers.
+//!
+//! Nothing here decides what to do; [`errand`](crate::errand) reads the ledger, the machine writes
+//! it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use crate::call::Tag;
 use crate::error::Error;
 use crate::id::{BatchId, JobId, ResultId};
 use crate::info::{BatchInfo, BatchState, JobState};
 use crate::print::Fingerprint;
-use crate::rows::{Fate, Have};
+use crate::rows::Have;
+
+/// How often a stranger is read until two readings agree.
+const READINGS: u32 = 4;
 
 #[allow(clippy::struct_excessive_bools)] // independent facts, not a state
 #[derive(Debug, Default)]
@@ -27,8 +48,11 @@ pub(crate) struct Ledger {
     pub(crate) jobs: Vec<JobRecord>,
     /// The batches, in the order of their rows.
     pub(crate) batches: Vec<BatchRecord>,
-    /// How many batches from the first on are settled; the rows of those are accounted for.
+    /// How many batches from the first on are settled. Those are not looked at again.
     pub(crate) settled: usize,
+    /// How many batches from the first on were cut by an earlier run and have to be fed again, to
+    /// see that the input is the same; counts down from the last.
+    pub(crate) unfed: usize,
     /// No more rows will be fed.
     pub(crate) ended: bool,
     /// The application wants it to end, and what has not started not to start.
@@ -43,33 +67,74 @@ pub(crate) struct Ledger {
     pub(crate) header: Option<Fingerprint>,
 }
 
+#[allow(clippy::struct_excessive_bools)] // independent facts, not a state
 #[derive(Debug)]
 pub(crate) struct JobRecord {
     pub(crate) id: JobId,
     pub(crate) state: JobState,
     /// It could not be closed and will stay open.
     pub(crate) given_up: bool,
+    /// An earlier run created it. It takes no batches of this one.
+    pub(crate) inherited: bool,
+    /// It may hold batches that are not known.
+    pub(crate) doubt: bool,
+    /// The doubt cannot be cleared.
+    pub(crate) opaque: bool,
+    /// Whether a list has told what it holds, asked for by this call or a later one: after the
+    /// last loss, and after the fence was shut.
+    pub(crate) looked: bool,
+    pub(crate) since: Tag,
+    /// How many batches it has, in the words of the server that closed it.
+    pub(crate) total: Option<u64>,
+    /// The batches in it that are not known to be ours.
+    pub(crate) strangers: BTreeMap<BatchId, Stranger>,
+}
+
+/// A batch on the server that this run does not know.
+#[derive(Debug)]
+pub(crate) struct Stranger {
+    pub(crate) info: BatchInfo,
+    pub(crate) content: Content,
+    /// What the last reading gave, and how many there were.
+    before: Option<Fingerprint>,
+    readings: u32,
+}
+
+/// What was sent as a stranger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Not asked for yet, or to be asked for again.
+    Unread,
+    /// The fingerprint of its cells.
+    Print(Fingerprint),
+    /// The server does not give it out, or says something else each time.
+    Unreadable,
 }
 
 #[derive(Debug)]
 pub(crate) struct BatchRecord {
     /// The input rows in it; none for a query.
     pub(crate) rows: Range<u64>,
+    /// The fingerprint of its body's bytes: the same input gives the same.
+    pub(crate) print: Fingerprint,
+    /// The fingerprint of its body's cells, which the server may write otherwise; known once it was
+    /// needed.
+    pub(crate) content: Option<Fingerprint>,
     pub(crate) stage: Stage,
+    /// Its rows are accounted for.
+    pub(crate) settled: bool,
 }
 
 #[derive(Debug)]
 pub(crate) enum Stage {
-    /// Certainly not on the server.
+    /// Not on the server, unless an [inherited](JobRecord::inherited) job in doubt holds it.
     Cut,
     /// Sent, and no answer yet; or none that will ever come.
     Unsure { job: usize, lost: bool },
     /// On the server, under this id.
     Sent(Sent),
-    /// The fate of its rows is known, and why; they are not accounted for yet.
-    Doomed { fate: Fate, why: String },
-    /// Its rows are accounted for.
-    Settled,
+    /// Turned away as a whole, for this reason.
+    Refused { why: String },
 }
 
 #[derive(Debug)]
@@ -86,6 +151,8 @@ pub(crate) struct Sent {
     pub(crate) before: Vec<File>,
     /// How often the result was read to its end and did not hold what was promised.
     pub(crate) short: u32,
+    /// Why its result cannot be read.
+    pub(crate) unreadable: Option<String>,
 }
 
 /// A file of a query's result.
@@ -99,17 +166,25 @@ pub(crate) struct File {
 }
 
 impl Sent {
-    pub(crate) fn new(job: usize, info: &BatchInfo) -> Self {
+    /// A batch of which no more is known than that the server took it.
+    pub(crate) fn taken(job: usize, id: BatchId) -> Self {
         Self {
             job,
-            id: info.id,
-            state: info.state.clone(),
-            processed: info.number_records_processed,
-            message: info.state_message.clone(),
+            id,
+            state: BatchState::Queued,
+            processed: None,
+            message: None,
             files: None,
             before: Vec::new(),
             short: 0,
+            unreadable: None,
         }
+    }
+
+    pub(crate) fn new(job: usize, info: &BatchInfo) -> Self {
+        let mut sent = Self::taken(job, info.id);
+        sent.update(info);
+        sent
     }
 
     /// Takes what a newer answer says of the batch.
@@ -133,52 +208,51 @@ impl Sent {
     }
 }
 
+/// Batches.
 impl Ledger {
-    /// The job that takes batches, if there is one.
-    pub(crate) fn open_job(&self) -> Option<usize> {
-        self.jobs.iter().position(JobRecord::is_open)
+    /// The batches whose rows are not all accounted for, and their indices.
+    pub(crate) fn unsettled(&self) -> impl Iterator<Item = (usize, &BatchRecord)> {
+        let open = self.batches[self.settled..].iter();
+        (self.settled..).zip(open).filter(|(_, batch)| !batch.settled)
     }
 
-    /// Whether a job must be closed, or aborted if that is wanted: then also one that is closed and
-    /// still has batches to be worked off.
-    pub(crate) fn is_to_end(&self, job: usize) -> bool {
-        let record = &self.jobs[job];
-        let working = |batch: &BatchRecord| match &batch.stage {
-            Stage::Sent(sent) => sent.job == job && !sent.state.is_final(),
-            _ => false,
-        };
-        match record.state {
-            _ if record.given_up => false,
-            JobState::Open => true,
-            JobState::Closed => self.aborting && self.unsettled().iter().any(working),
-            _ => false,
-        }
+    /// The batches known to be in a job, and not settled.
+    pub(crate) fn in_job(&self, job: usize) -> impl Iterator<Item = &Sent> {
+        let sent = self.unsettled().filter_map(|(_, batch)| batch.stage.sent());
+        sent.filter(move |sent| sent.job == job)
     }
 
     /// Whether a batch of this id is known already.
     pub(crate) fn knows(&self, id: BatchId) -> bool {
-        let same = |batch: &BatchRecord| matches!(&batch.stage, Stage::Sent(sent) if sent.id == id);
-        self.unsettled().iter().any(same)
+        self.unsettled().any(|(_, batch)| batch.stage.sent().is_some_and(|sent| sent.id == id))
+    }
+
+    /// Whether an answer to a batch of this job is under way.
+    pub(crate) fn is_unanswered(&self, job: usize) -> bool {
+        self.unsettled().any(
+            |(_, batch)| matches!(batch.stage, Stage::Unsure { job: to, lost: false } if to == job),
+        )
+    }
+
+    /// The batches of a job whose answer was lost.
+    pub(crate) fn lost(&self, job: usize) -> impl Iterator<Item = usize> {
+        let lost = move |batch: &BatchRecord| matches!(batch.stage, Stage::Unsure { job: to, lost: true } if to == job);
+        self.unsettled().filter(move |(_, batch)| lost(batch)).map(|(batch, _)| batch)
     }
 
     /// Whether every row that will ever be sent was sent.
     pub(crate) fn all_sent(&self) -> bool {
         let waiting = |batch: &BatchRecord| match batch.stage {
             Stage::Cut => !self.no_more(),
-            Stage::Unsure { lost, .. } => !lost,
+            Stage::Unsure { .. } => true,
             _ => false,
         };
-        self.ended && !self.unsettled().iter().any(waiting)
+        self.ended && !self.unsettled().any(|(_, batch)| waiting(batch))
     }
 
     /// Whether no more rows are to be sent, sent or not.
     pub(crate) fn no_more(&self) -> bool {
         self.stopped.is_some() || self.aborting
-    }
-
-    /// The batches whose rows are not all accounted for. Those before them are not looked at again.
-    pub(crate) fn unsettled(&self) -> &[BatchRecord] {
-        &self.batches[self.settled..]
     }
 
     /// The batch, if it is on the server.
@@ -189,24 +263,177 @@ impl Ledger {
         }
     }
 
-    /// Settles a batch.
+    /// The rows of a batch are accounted for. Where it is stays known: a run that takes this one up
+    /// again has to tell what became of them, too.
     pub(crate) fn settle(&mut self, batch: usize) {
-        self.batches[batch].stage = Stage::Settled;
-        while self.batches.get(self.settled).is_some_and(BatchRecord::is_settled) {
+        if let Some(sent) = self.sent(batch) {
+            *sent = Sent { state: sent.state.clone(), ..Sent::taken(sent.job, sent.id) };
+        }
+        self.batches[batch].settled = true;
+        while self.batches.get(self.settled).is_some_and(|batch| batch.settled) {
             self.settled += 1;
         }
     }
 }
 
+/// Jobs.
+impl Ledger {
+    /// The job that takes batches, if there is one.
+    pub(crate) fn open_job(&self) -> Option<usize> {
+        self.jobs.iter().position(|job| job.is_open() && !job.inherited)
+    }
+
+    /// Whether a job must be closed, or aborted if that is wanted: then also one that is closed and
+    /// still has batches to be worked off.
+    pub(crate) fn is_to_end(&self, job: usize) -> bool {
+        let record = &self.jobs[job];
+        match record.state {
+            _ if record.given_up => false,
+            JobState::Open => true,
+            JobState::Closed => {
+                self.aborting && self.in_job(job).any(|sent| !sent.state.is_final())
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a job may take no more batches until it is known which it holds.
+    pub(crate) fn in_doubt(&self) -> bool {
+        self.jobs.iter().any(|job| job.doubt)
+    }
+
+    /// Whether a batch that is not known to be on the server may be there all the same, sent by an
+    /// earlier run. `None` while that is still being found out.
+    pub(crate) fn may_be_there(&self) -> Option<bool> {
+        let mut inherited = self.jobs.iter().filter(|job| job.inherited && !self.query);
+        let doubt = inherited.clone().any(|job| job.doubt);
+        if inherited.any(|job| job.opaque) || (doubt && (self.blind || self.cut_off)) {
+            return Some(true);
+        }
+        let unmatched = self.unmatched().is_some();
+        let open = doubt || (unmatched && self.stopped.is_none());
+        (!open).then_some(unmatched)
+    }
+
+    /// A batch of an earlier run that none of the rows fed until now belong to.
+    pub(crate) fn unmatched(&self) -> Option<(JobId, BatchId)> {
+        let mut inherited = self.jobs.iter().filter(|job| job.inherited && !self.query);
+        let first = |job: &JobRecord| Some((job.id, *job.strangers.keys().next()?));
+        inherited.find_map(first)
+    }
+
+    /// A list of the batches that the server says a job holds, asked for by this call. Tells
+    /// whether it can be believed to be whole.
+    pub(crate) fn look(
+        &mut self,
+        job: usize,
+        asked: Tag,
+        list: &BTreeMap<BatchId, BatchInfo>,
+    ) -> bool {
+        let here = self.batches.iter().filter_map(|batch| batch.stage.sent());
+        let ours: BTreeSet<BatchId> =
+            here.filter(|sent| sent.job == job).map(|sent| sent.id).collect();
+        let record = &mut self.jobs[job];
+        let whole = ours.iter().all(|id| list.contains_key(id))
+            && record.total.is_none_or(|total| list.len() as u64 >= total);
+        if !whole || !record.doubt || asked < record.since {
+            return whole;
+        }
+        record.looked = true;
+        for (id, info) in list.iter().filter(|(id, _)| !ours.contains(id)) {
+            record
+                .strangers
+                .entry(*id)
+                .and_modify(|stranger| stranger.info = info.clone())
+                .or_insert_with(|| Stranger::new(info.clone()));
+        }
+        true
+    }
+}
+
 impl JobRecord {
+    pub(crate) fn new(id: JobId, state: JobState) -> Self {
+        Self {
+            id,
+            state,
+            given_up: false,
+            inherited: false,
+            doubt: false,
+            opaque: false,
+            looked: false,
+            since: Tag(0),
+            total: None,
+            strangers: BTreeMap::new(),
+        }
+    }
+
     /// Whether it takes batches and must still be closed.
     pub(crate) fn is_open(&self) -> bool {
         self.state == JobState::Open && !self.given_up
     }
+
+    /// It may hold batches that no list has shown yet, unless one that is asked for from now on
+    /// does.
+    pub(crate) fn look_again(&mut self, next: Tag) {
+        self.looked = false;
+        self.since = next;
+    }
+
+    /// A stranger whose content is not known yet.
+    pub(crate) fn unread(&self) -> Option<BatchId> {
+        let unread = |stranger: &Stranger| stranger.content == Content::Unread;
+        self.strangers.iter().find(|(_, stranger)| unread(stranger)).map(|(id, _)| *id)
+    }
+
+    /// Has the strangers read again whose content was told only once: before anything is concluded
+    /// from a batch's being none of ours, this must be certain, and an answer can be short and look
+    /// whole. Tells whether there are any.
+    pub(crate) fn read_again(&mut self) -> bool {
+        self.strangers.values_mut().map(Stranger::read_again).filter(|again| *again).count() > 0
+    }
+
+    /// Takes out a stranger of this content, if there is one.
+    pub(crate) fn claim(&mut self, content: Fingerprint) -> Option<BatchInfo> {
+        let same = |stranger: &Stranger| stranger.content == Content::Print(content);
+        let id = self.strangers.iter().find(|(_, stranger)| same(stranger)).map(|(id, _)| *id)?;
+        self.strangers.remove(&id).map(|stranger| stranger.info)
+    }
+}
+
+impl Stranger {
+    pub(crate) fn new(info: BatchInfo) -> Self {
+        Self { info, content: Content::Unread, before: None, readings: 0 }
+    }
+
+    /// What the server said was sent as it.
+    pub(crate) fn read(&mut self, content: Content) {
+        self.content = content;
+        self.readings += 1;
+    }
+
+    fn read_again(&mut self) -> bool {
+        let Content::Print(print) = self.content else { return false };
+        let certain = self.before.replace(print) == Some(print);
+        self.content = match self.readings {
+            _ if certain => return false,
+            READINGS.. => Content::Unreadable,
+            _ => Content::Unread,
+        };
+        self.content == Content::Unread
+    }
 }
 
 impl BatchRecord {
-    fn is_settled(&self) -> bool {
-        matches!(self.stage, Stage::Settled)
+    pub(crate) fn new(rows: Range<u64>, print: Fingerprint) -> Self {
+        Self { rows, print, content: None, stage: Stage::Cut, settled: false }
+    }
+}
+
+impl Stage {
+    pub(crate) fn sent(&self) -> Option<&Sent> {
+        match self {
+            Self::Sent(sent) => Some(sent),
+            _ => None,
+        }
     }
 }

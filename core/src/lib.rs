@@ -62,6 +62,7 @@
 //!         }
 //!         Step::Settled(outcomes) => panic!("rows without a result: {outcomes:?}"),
 //!         Step::Note(note) => println!("{note:?}"),
+//!         Step::Save => {} // nobody will go on with this run
 //!         Step::Wait(_) => unreachable!("this network answers at once"),
 //!         Step::Done(result) => break result?,
 //!     }
@@ -86,6 +87,7 @@
 
 mod backoff;
 mod call;
+mod checkpoint;
 mod document;
 mod errand;
 mod error;
@@ -110,6 +112,7 @@ mod transcript;
 mod xml;
 
 pub use call::{Call, Expect, Failure, Intake, Page, Received, Reply, Tag};
+pub use checkpoint::Checkpoint;
 pub use document::{Document, Format};
 pub use error::{Changed, Error, ErrorInfo, ErrorKind, Plain};
 pub use host::Host;

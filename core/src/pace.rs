@@ -182,6 +182,11 @@ impl Pace {
         self.polls.entry(job).or_insert_with(|| Poll { next, ..Poll::default() });
     }
 
+    /// A job is not to be looked at before this moment, but then at once.
+    pub(crate) fn look(&mut self, job: usize, next: Time) {
+        *self.polls.entry(job).or_default() = Poll { next, ..Poll::default() };
+    }
+
     /// All is sent: jobs are looked at at once and then again at short intervals. A small job is
     /// done in no time, and a large one has been polled slowly for a while.
     pub(crate) fn hurry(&mut self) {

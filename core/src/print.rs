@@ -14,6 +14,11 @@ use xxhash_rust::xxh3::Xxh3;
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
+    /// The fingerprint of a text.
+    pub fn of(text: &[u8]) -> Self {
+        Self(xxhash_rust::xxh3::xxh3_64(text))
+    }
+
     /// The fingerprint of a row of cells. Each cell's length goes in before its text, so that
     /// `["ab", "c"]` and `["a", "bc"]` differ; quoting and line ends do not count.
     pub fn of_cells<'a>(cells: impl IntoIterator<Item = &'a [u8]>) -> Self {

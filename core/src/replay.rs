@@ -104,6 +104,7 @@ impl<H: Host> Replay<'_, H> {
                 self.job.stop(error);
             }
             Line::Aborted => self.job.abort(),
+            Line::Left => self.job.leave(),
             Line::Said { at, what } => {
                 self.now = self.now.max(Time::since_start(*at));
                 return self.ask(what);
@@ -123,6 +124,7 @@ impl<H: Host> Replay<'_, H> {
             Step::Feed(ask) => self.rows = Some(self.host.batch(ask)),
             Step::Login(expired) => self.session = Some(self.host.login(expired.as_ref())),
             Step::Settled(outcomes) => self.give(Page::Outcomes(outcomes)),
+            Step::Save => self.failed = self.host.save(&self.job.checkpoint()).err(),
             Step::Note(note) => self.failed = self.host.note(note, self.job.summary()).err(),
             Step::Done(result) => return Ok(Some(result)),
             Step::Send(_) | Step::Wait(_) => {}

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, ErrorKind};
 use crate::info::{ConcurrencyMode, Operation};
 use crate::soql;
@@ -17,7 +19,8 @@ const VERSION: &str = "66.0";
 /// let load = Spec::upsert("Account", "Erp_Key__c").serial();
 /// let query = Spec::query("SELECT Id, Name FROM Account").seed(7);
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Spec {
     pub(crate) operation: Operation,
     pub(crate) object: String,
@@ -31,7 +34,8 @@ pub struct Spec {
 }
 
 /// A limit on everything the machine does or takes, each with its reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub struct Bounds {
     /// Uploads under way at once, batches held in memory, and results fetched at once. 4: enough
     /// to keep a fast line busy.
@@ -73,6 +77,9 @@ pub struct Bounds {
     /// The largest list of batches or of result files taken, in bytes. 16 MiB: the most batches an
     /// org may add in a day, 15,000 with a kilobyte each.
     pub list: usize,
+    /// The largest batch taken back from the server, to learn what it holds, in bytes. 16 MiB: 10 MB,
+    /// and what other quoting may add.
+    pub request: usize,
     /// The largest ingest result taken, in bytes. 32 MiB: 10,000 records with 3 KB of error text.
     pub result: usize,
 }
@@ -94,6 +101,7 @@ impl Default for Bounds {
             logins: 3,
             document: 1 << 20,
             list: 16 << 20,
+            request: 16 << 20,
             result: 32 << 20,
         }
     }

@@ -26,6 +26,10 @@ pub enum Step {
     Settled(Vec<Outcome>),
     /// Something the application may care about.
     Note(Note),
+    /// Worth storing [`checkpoint`](crate::Job::checkpoint) now, on the disk, before anything else is
+    /// done. Said when a job was created, then now and then. It may be ignored by those who will
+    /// never resume the run.
+    Save,
     /// Nothing until a call returns or this moment comes, which is always later than now. Without
     /// a moment, a call is under way, or an answer to `Feed` or `Login` is due.
     Wait(Option<(Time, Reason)>),
@@ -61,6 +65,8 @@ pub enum Reason {
     Poll,
     /// The next try of a request that failed.
     Retry,
+    /// The moment at which the run is [left](crate::Job::leave_after).
+    Leave,
 }
 
 /// Something that happened, for people to read or a progress bar to show.
@@ -96,6 +102,21 @@ pub enum Note {
         why: String,
         /// In how long.
         wait: Duration,
+    },
+    /// The answer to a batch was lost. No batch is sent before the server has told whether this one
+    /// arrived.
+    Lost {
+        /// The input rows in it.
+        rows: Range<u64>,
+        /// Why there is no answer.
+        why: String,
+    },
+    /// A batch whose answer was lost, or which an earlier run has sent, was found on the server.
+    Found {
+        /// The batch.
+        batch: BatchId,
+        /// The input rows in it.
+        rows: Range<u64>,
     },
     /// The answer to a job's creation was lost. If the server did create it, it stays behind empty
     /// and open; no row was ever sent to it, and the server closes it by age.
@@ -141,6 +162,9 @@ pub struct Summary {
     pub bytes_sent: u64,
     /// Tries beyond the first, of any request.
     pub retries: u64,
+    /// Whether rows that were not fed may be on the server all the same: the run goes on from an
+    /// earlier one that may have sent them, and it has not found out.
+    pub beyond_unknown: bool,
     /// Whether it ended because [`Job::abort`](crate::Job::abort) was called.
     pub aborted: bool,
 }

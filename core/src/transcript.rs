@@ -78,8 +78,10 @@ pub(crate) enum Line {
     NoLogin(String),
     /// it stopped the run, for this reason;
     Stopped(String),
-    /// it aborted the run.
+    /// it aborted the run,
     Aborted,
+    /// or left it.
+    Left,
 }
 
 /// What the machine says: its steps, but for waits.
@@ -93,6 +95,8 @@ pub(crate) enum Said {
     /// Outcomes without a result.
     Settled(Vec<Outcome>),
     Noted(String),
+    /// It is worth storing.
+    Saves,
     /// What came of the run.
     Done(String),
 }
@@ -140,6 +144,7 @@ impl Line {
                     |outcome: &Outcome| Outcome { error: error(outcome), ..outcome.clone() };
                 Said::Settled(outcomes.iter().map(hidden).collect())
             }
+            Step::Save => Said::Saves,
             Step::Note(note) => Said::Noted(hide(&format!("{note:?}"))),
             Step::Done(result) => Said::Done(hide(&end(result))),
         };
@@ -272,6 +277,7 @@ impl fmt::Display for Line {
             Self::NoLogin(why) => write!(f, "⇐ no session: {}", Plain(why)),
             Self::Stopped(why) => write!(f, "⇐ stop: {}", Plain(why)),
             Self::Aborted => f.write_str("⇐ abort"),
+            Self::Left => f.write_str("⇐ leave"),
         }
     }
 }
@@ -283,6 +289,7 @@ impl fmt::Display for Said {
             Self::WantsRows(from) => write!(f, "? rows from {from}"),
             Self::WantsSession => f.write_str("? a session"),
             Self::Settled(outcomes) => write!(f, "≡ {}", counted(outcomes)),
+            Self::Saves => f.write_str("~ save"),
             Self::Noted(note) => write!(f, "! {}", Plain(note)),
             Self::Done(what) => write!(f, "= {}", Plain(what)),
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The level of each file of the core. A file imports only from files of a lower level; `error` and
 /// `id` speak of each other (an error names a job, an id that is none is an error), and a module's
 /// front page (`rows/mod.rs`, `lib.rs`) names what it holds.
-const LEVELS: [(&str, u32); 38] = [
+const LEVELS: [(&str, u32); 41] = [
     ("text", 0),
     ("time", 0),
     ("print", 0),
@@ -24,6 +24,7 @@ const LEVELS: [(&str, u32); 38] = [
     ("rows/inlet", 4),
     ("rows/encode", 4),
     ("rows/batch", 5),
+    ("rows/content", 6),
     ("rows/cut", 6),
     ("rows/pack", 6),
     ("rows/frame", 6),
@@ -37,15 +38,17 @@ const LEVELS: [(&str, u32); 38] = [
     ("judge", 10),
     ("ledger", 10),
     ("step", 10),
+    ("checkpoint", 11),
     ("errand", 11),
-    ("host", 11),
+    ("host", 12),
     ("pace", 12),
     ("transcript", 12),
     ("job", 13),
-    ("job/reply", 14),
+    ("job/doubt", 14),
+    ("job/reply", 15),
     ("offline", 14),
     ("replay", 14),
-    ("lib", 15),
+    ("lib", 16),
 ];
 
 /// Couples that know each other although they are of one level.

@@ -75,6 +75,7 @@ impl Run {
                 }
                 Step::Settled(outcomes) => return Poll::Ready(Some(Ok(Page::Outcomes(outcomes)))),
                 Step::Note(note) => self.client.note(&note, self.job.summary()),
+                Step::Save => {}
                 Step::Wait(until) => {
                     self.until = until;
                     self.news = false;

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::doubt::unknown;
 use super::{Flight, Job, file_of};
 use crate::call::{Received, Reply, Tag};
 use crate::document::Document;
 use crate::errand::Errand;
 use crate::error::{Error, ErrorInfo, ErrorKind};
-use crate::id::{JobId, ResultId};
+use crate::id::{BatchId, JobId, ResultId};
 use crate::info::{BatchInfo, BatchState, ExceptionCode, JobInfo, JobState};
 use crate::judge::{Answer, Class, Refusal, Verdict, judge};
-use crate::ledger::{BatchRecord, File, JobRecord, Sent, Stage};
+use crate::ledger::{BatchRecord, Content, File, JobRecord, Stage};
 use crate::pace::Probe;
 use crate::rows::Fate;
 use crate::step::Note;
@@ -23,20 +24,19 @@ impl Job {
     pub fn reply(&mut self, tag: Tag, now: Time, reply: Reply) {
         self.record(|hide| Some(Line::ended(now, tag, &reply, hide)));
         let Some(flight) = self.under_way.remove(&tag) else { return };
-        let errand = flight.errand;
         let verdict = judge(reply);
         if !matches!(&verdict, Verdict::Refused(refusal) if refusal.class == Class::Unsent) {
             self.pace.reached();
         }
         match verdict {
-            Verdict::Done(answer) => match self.done(errand, answer, now) {
+            Verdict::Done(answer) => match self.done(flight, answer, now) {
                 // Polls prove little: a session may be good for reading only.
-                Ok(()) if !matches!(errand, Errand::List { .. }) => self.login.fruitless = 0,
+                Ok(()) if !matches!(flight.errand, Errand::List { .. }) => self.login.fruitless = 0,
                 Ok(()) => {}
-                Err(why) => self.unknown(errand, &why, None, now),
+                Err(why) => self.unknown(flight.errand, &why, None, now),
             },
             Verdict::Refused(refusal) => self.refused(flight, *refusal, now),
-            Verdict::Unknown { reason, again } => self.unknown(errand, &reason, again, now),
+            Verdict::Unknown { reason, again } => self.unknown(flight.errand, &reason, again, now),
         }
     }
 }
@@ -44,7 +44,8 @@ impl Job {
 /// Done.
 impl Job {
     /// Takes the answer to an errand. The error says why it is not the answer that was wanted.
-    fn done(&mut self, errand: Errand, answer: Answer, now: Time) -> Result<(), String> {
+    fn done(&mut self, flight: Flight, answer: Answer, now: Time) -> Result<(), String> {
+        let errand = flight.errand;
         match (errand, answer) {
             (Errand::Create, Answer::Document(Document::JobInfo(info))) => self.created(&info)?,
             (Errand::Submit { batch }, Answer::Document(Document::BatchInfo(info))) => {
@@ -52,7 +53,11 @@ impl Job {
             }
             // These may have to be done again although they went well, and see to their own pace.
             (Errand::List { job }, Answer::Document(Document::BatchInfoList(list))) => {
-                return self.listed(job, list, now);
+                return self.listed(job, flight.tag, list, now);
+            }
+            (Errand::Inspect { job, stranger }, Answer::Streamed(received)) => {
+                let content = received.content.map_or(Content::Unreadable, Content::Print);
+                self.inspected(job, stranger, content);
             }
             (Errand::Files { batch }, Answer::Document(Document::ResultList(ids))) => {
                 self.files_listed(batch, ids, now);
@@ -81,7 +86,8 @@ impl Job {
 
     fn created(&mut self, info: &JobInfo) -> Result<(), String> {
         let id = info.id.ok_or("the answer names no job")?;
-        self.ledger.jobs.push(JobRecord { id, state: JobState::Open, given_up: false });
+        self.ledger.jobs.push(JobRecord::new(id, JobState::Open));
+        self.save.must = true;
         self.summary.jobs.push(id);
         self.note(Note::Created(id));
         Ok(())
@@ -95,31 +101,32 @@ impl Job {
         }
         let rows = self.ledger.batches[batch].rows.clone();
         self.note(Note::Accepted { batch: info.id, rows });
-        self.ledger.batches[batch].stage = Stage::Sent(Sent::new(job, info));
-        self.bodies.remove(&batch);
-        self.summary.batches.accepted += 1;
-        self.finished(batch, info);
+        self.ledger.jobs[job].strangers.remove(&info.id);
+        self.took(job, batch, info);
         self.pace.watch(job, &self.spec.bounds, now);
         self.hurry();
         Ok(())
     }
 
-    fn listed(&mut self, job: usize, list: Vec<BatchInfo>, now: Time) -> Result<(), String> {
+    fn listed(
+        &mut self,
+        job: usize,
+        asked: Tag,
+        list: Vec<BatchInfo>,
+        now: Time,
+    ) -> Result<(), String> {
         for info in &list {
             same_job(info.job_id, self.ledger.jobs[job].id)?;
         }
         let infos: BTreeMap<_, _> = list.into_iter().map(|info| (info.id, info)).collect();
-        let mut unclear = false;
+        // A batch that was accepted and is not in the list: look again.
+        let mut unclear = !self.ledger.look(job, asked, &infos);
         for batch in self.ledger.settled..self.ledger.batches.len() {
             let Some(sent) = self.ledger.sent(batch) else { continue };
             if sent.job != job || sent.state.is_final() {
                 continue;
             }
-            // A batch that was accepted and is not in the list is not done: look again.
-            let Some(info) = infos.get(&sent.id) else {
-                unclear = true;
-                continue;
-            };
+            let Some(info) = infos.get(&sent.id) else { continue };
             sent.update(info);
             unclear |= matches!(info.state, BatchState::Other(_));
             self.finished(batch, info);
@@ -134,8 +141,14 @@ impl Job {
         Ok(())
     }
 
+    fn inspected(&mut self, job: usize, stranger: BatchId, content: Content) {
+        if let Some(stranger) = self.ledger.jobs[job].strangers.get_mut(&stranger) {
+            stranger.read(content);
+        }
+    }
+
     /// Says and counts that the server is done with a batch, if it is.
-    fn finished(&mut self, batch: usize, info: &BatchInfo) {
+    pub(super) fn finished(&mut self, batch: usize, info: &BatchInfo) {
         let batches = &mut self.summary.batches;
         match info.state {
             BatchState::Completed => batches.completed += 1,
@@ -261,6 +274,7 @@ impl Job {
         if info.state == Some(JobState::Open) {
             return Err("the answer says that the job is open".into());
         }
+        self.ledger.jobs[job].total = info.number_batches_total;
         self.job_ended(job, state);
         Ok(())
     }
@@ -273,8 +287,9 @@ impl Job {
         let id = record.id;
         let aborted = state == JobState::Aborted;
         record.state = state;
-        if aborted {
-            self.pace.hurry(); // what had not started will not, and that is known at once
+        record.look_again(Tag(self.next_tag)); // nothing can arrive from now on
+        if aborted || record.doubt {
+            self.pace.look(job, Time::ZERO); // the list tells all that will ever be in it
         }
         self.note(if aborted { Note::Aborted(id) } else { Note::Closed(id) });
     }
@@ -292,7 +307,7 @@ impl Job {
         let code = info.code.as_deref().map(ExceptionCode::from);
         if let Errand::Submit { batch } = errand {
             if leaves_open(code.as_ref()) && !self.ledger.query {
-                return self.lose(batch, &info.to_string());
+                return self.lose(batch, &info.to_string(), again, now);
             }
             self.ledger.batches[batch].stage = Stage::Cut; // certainly not taken
         }
@@ -306,10 +321,10 @@ impl Job {
                 }
             }
             // A second close or abort is refused, which tells that the first one worked.
-            (Errand::Close { job }, _) if code == Some(ExceptionCode::InvalidJobState) => {
+            (Errand::Close { job }, _) if is_closed(code.as_ref(), &info) => {
                 self.job_ended(job, JobState::Closed);
             }
-            (Errand::Abort { job }, _) if code == Some(ExceptionCode::InvalidJobState) => {
+            (Errand::Abort { job }, _) if is_closed(code.as_ref(), &info) => {
                 self.job_ended(job, JobState::Aborted);
             }
             // It crossed with our own abort.
@@ -319,15 +334,20 @@ impl Job {
                 if is_about_content(code.as_ref()) && !self.ledger.query =>
             {
                 self.bodies.remove(&batch);
-                let doomed = Stage::Doomed { fate: Fate::Failed, why: info.to_string() };
-                self.ledger.batches[batch].stage = doomed;
+                self.save.news += 1;
+                self.ledger.batches[batch].stage = Stage::Refused { why: info.to_string() };
+            }
+            // It matters only if a batch remains that cannot be found otherwise.
+            (Errand::Inspect { job, stranger }, Class::Final) => {
+                self.inspected(job, stranger, Content::Unreadable);
             }
             // A failed batch that wrote nothing has no result, and not every answer says so before.
             (Errand::Fetch { batch, .. }, _)
                 if code == Some(ExceptionCode::InvalidBatch) && self.failed_unseen(batch) =>
             {
-                let why = self.ledger.sent(batch).map_or_else(String::new, |sent| sent.why());
-                self.ledger.batches[batch].stage = Stage::Doomed { fate: Fate::Failed, why };
+                if let Some(sent) = self.ledger.sent(batch) {
+                    sent.processed = Some(0);
+                }
             }
             (_, Class::Final) => {
                 let error = self.failure(errand, ErrorKind::Refused, "was refused");
@@ -370,15 +390,21 @@ impl Job {
     fn unknown(&mut self, errand: Errand, why: &str, again: Option<Duration>, now: Time) {
         let why = &self.login.blanked(why);
         match errand {
-            Errand::Submit { batch } if !self.ledger.query => return self.lose(batch, why),
+            Errand::Submit { batch } if !self.ledger.query => {
+                return self.lose(batch, why, again, now);
+            }
             // A query writes nothing, and only the batch whose id is known will be read.
             Errand::Submit { batch } => self.ledger.batches[batch].stage = Stage::Cut,
             Errand::Create => self.note(Note::Orphan),
             _ => {}
         }
-        // A file that is always cut at the same place, a job that does not close: no use in more.
-        let few =
-            matches!(errand, Errand::Fetch { .. } | Errand::Close { .. } | Errand::Abort { .. });
+        // A file that is always cut at the same place, a job that does not close: no use in more,
+        // unless it is closed to learn what it holds.
+        let few = match errand {
+            Errand::Fetch { .. } => true,
+            Errand::Close { job } | Errand::Abort { job } => !self.ledger.jobs[job].doubt,
+            _ => false,
+        };
         if !self.try_again(errand, few, why, again, now) {
             let kind = match errand {
                 Errand::Fetch { .. } | Errand::Files { .. } => ErrorKind::Incomplete,
@@ -391,17 +417,23 @@ impl Job {
         }
     }
 
-    /// Nobody can tell whether a batch arrived. It is not sent again.
-    fn lose(&mut self, batch: usize, why: &str) {
+    /// Nobody can tell from here whether a batch arrived. The server will be asked.
+    fn lose(&mut self, batch: usize, why: &str, again: Option<Duration>, now: Time) {
         let Stage::Unsure { job, .. } = self.ledger.batches[batch].stage else { return };
         self.ledger.batches[batch].stage = Stage::Unsure { job, lost: true };
-        self.bodies.remove(&batch);
-        let what = format!("got no certain answer ({why})");
-        let error = self.failure(Errand::Submit { batch }, ErrorKind::Unknown, &what);
-        self.fail(error.of_job(self.ledger.jobs[job].id).advise(
-            "look for these rows in the org before loading them again; \
-             no further rows were sent, and the job is closed",
-        ));
+        let record = &mut self.ledger.jobs[job];
+        record.doubt = true;
+        record.look_again(Tag(self.next_tag));
+        let rows = self.ledger.batches[batch].rows.clone();
+        self.note(Note::Lost { rows, why: why.to_owned() });
+        let errand = Errand::Submit { batch };
+        if let Some(wait) = self.pace.try_again(errand, false, again, &self.spec.bounds, now) {
+            self.summary.retries = self.pace.retries();
+            self.pace.look(job, now + wait);
+        } else {
+            let what = format!("got no certain answer too often ({why})");
+            self.fail(self.failure(errand, ErrorKind::Unreachable, &what));
+        }
     }
 
     fn try_again(
@@ -432,15 +464,28 @@ impl Job {
             Errand::Close { job } | Errand::Abort { job } => {
                 // The rows are not touched by this: it is said, but it is not the run's failure.
                 let id = self.ledger.jobs[job].id;
-                self.ledger.jobs[job].given_up = true;
+                self.ledger.jobs[job].given_up = true; // which leaves a doubt for good
                 self.summary.left_open.push(id);
                 return self.note(Note::LeftOpen { job: id, why: error.to_string() });
             }
             Errand::Fetch { batch, .. } if !self.ledger.query => {
-                let why = error.to_string();
-                self.ledger.batches[batch].stage = Stage::Doomed { fate: Fate::Unknown, why };
+                if let Some(sent) = self.ledger.sent(batch) {
+                    sent.unreadable = Some(error.to_string());
+                }
             }
-            Errand::List { .. } => self.ledger.blind = true,
+            Errand::Inspect { job, stranger } => {
+                return self.inspected(job, stranger, Content::Unreadable);
+            }
+            Errand::List { job } => {
+                self.ledger.blind = true;
+                if self.ledger.jobs[job].doubt {
+                    let message = format!(
+                        "it cannot be found out which batches arrived: {}",
+                        error.message()
+                    );
+                    self.fail(self.placed(errand, unknown(message)));
+                }
+            }
             Errand::Create
             | Errand::Submit { .. }
             | Errand::Files { .. }
@@ -463,8 +508,11 @@ impl Job {
             Errand::List { job } | Errand::Close { job } | Errand::Abort { job } => {
                 error.of_job(self.ledger.jobs[job].id)
             }
+            Errand::Inspect { job, stranger } => {
+                error.of_job(self.ledger.jobs[job].id).of_batch(stranger)
+            }
             Errand::Submit { batch } | Errand::Files { batch } | Errand::Fetch { batch, .. } => {
-                let BatchRecord { rows, stage } = &self.ledger.batches[batch];
+                let BatchRecord { rows, stage, .. } = &self.ledger.batches[batch];
                 let error = match stage {
                     Stage::Sent(sent) => {
                         error.of_batch(sent.id).of_job(self.ledger.jobs[sent.job].id)
@@ -484,6 +532,7 @@ impl Job {
             Errand::Submit { .. } if self.ledger.query => "sending the query".into(),
             Errand::Submit { batch } => format!("sending batch {}", batch + 1),
             Errand::List { .. } => "listing the batches".into(),
+            Errand::Inspect { .. } => "asking what a batch holds".into(),
             Errand::Files { .. } => "listing the files of the result".into(),
             Errand::Fetch { file, .. } if self.ledger.query => {
                 format!("reading file {} of the result", file + 1)
@@ -514,4 +563,11 @@ fn leaves_open(code: Option<&ExceptionCode>) -> bool {
 
 fn is_about_content(code: Option<&ExceptionCode>) -> bool {
     matches!(code, Some(ExceptionCode::InvalidBatch | ExceptionCode::ClientInputError))
+}
+
+/// A second close or abort is refused, which tells that the first one worked. Nobody has confirmed
+/// the code, but the words.
+fn is_closed(code: Option<&ExceptionCode>, info: &ErrorInfo) -> bool {
+    code == Some(&ExceptionCode::InvalidJobState)
+        || info.message.to_ascii_lowercase().contains("closing already")
 }

@@ -13,10 +13,11 @@
 //! |---|---|
 //! | 0 | `scan` where does a record begin?, `inlet` where bytes come in, `encode` a serde row as a record |
 //! | 1 | `batch` what is cut, and its limits |
-//! | 2 | `cut` text → batches, `pack` typed rows → batches, `frame` results → pages, `records` raw records, `outcome` what became of each row |
+//! | 2 | `cut` text → batches, `pack` typed rows → batches, `frame` results → pages, `records` raw records, `content` what a batch says, `outcome` what became of each row |
 //! | 3 | `decode` pages → typed rows, `source` where batches come from, `text` pages → one CSV text |
 
 mod batch;
+mod content;
 mod cut;
 mod decode;
 mod encode;
@@ -30,6 +31,7 @@ mod source;
 mod text;
 
 pub use batch::{Batch, CELL_CHARS, COLUMNS, Limits, RECORD_CHARS};
+pub(crate) use content::content;
 pub use cut::Cutter;
 pub use decode::Decoder;
 pub use frame::{Framed, Framer, Have, Rows};

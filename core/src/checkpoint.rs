@@ -1,0 +1,157 @@
+//! What outlives a run: enough to take it up again, and nothing that could leak.
+//!
+//! A checkpoint holds what was asked for, the ids of the jobs, and for each batch which rows are in
+//! it, a fingerprint, and its id, if it is known. It holds **no record and no session**. It need not
+//! be new: what it does not know is looked up on the server, which lists every batch it ever took;
+//! only a job that it does not know could not be found.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{BatchId, JobId};
+use crate::info::JobState;
+use crate::ledger::{BatchRecord, JobRecord, Ledger, Sent, Stage};
+use crate::print::Fingerprint;
+use crate::spec::Spec;
+
+/// The version written. Another one is refused: a guess could load rows twice.
+const VERSION: u32 = 1;
+
+/// Where a run is, to be stored, and [resumed](crate::Job::resume) by another process perhaps.
+///
+/// It is serde data, for a format that describes itself (JSON, say): some 150 bytes for each batch.
+/// Made by [`Job::checkpoint`](crate::Job::checkpoint).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
+pub struct Checkpoint {
+    spec: Spec,
+    jobs: Vec<StoredJob>,
+    batches: Vec<StoredBatch>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    version: u32,
+    spec: Spec,
+    jobs: Vec<StoredJob>,
+    batches: Vec<StoredBatch>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredJob {
+    id: JobId,
+    state: JobState,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredBatch {
+    rows: Range<u64>,
+    print: Fingerprint,
+    /// Where it is on the server, if that is known: the job's index, and its own id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    at: Option<(usize, BatchId)>,
+    /// Why it was turned away, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
+}
+
+impl Checkpoint {
+    /// What the run was asked to do.
+    pub fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The jobs it created, oldest first.
+    pub fn jobs(&self) -> impl Iterator<Item = JobId> {
+        self.jobs.iter().map(|job| job.id)
+    }
+
+    /// How many rows were cut into batches.
+    pub fn rows(&self) -> u64 {
+        self.batches.last().map_or(0, |batch| batch.rows.end)
+    }
+
+    /// How many batches were cut, and how many of them are known to be on the server.
+    pub fn batches(&self) -> (usize, usize) {
+        let there = self.batches.iter().filter(|batch| batch.at.is_some());
+        (self.batches.len(), there.count())
+    }
+
+    pub(crate) fn of(spec: &Spec, ledger: &Ledger) -> Self {
+        let job = |job: &JobRecord| StoredJob { id: job.id, state: job.state.clone() };
+        let batch = |batch: &BatchRecord| StoredBatch {
+            rows: batch.rows.clone(),
+            print: batch.print,
+            at: batch.stage.sent().map(|sent| (sent.job, sent.id)),
+            refused: match &batch.stage {
+                Stage::Refused { why } => Some(why.clone()),
+                _ => None,
+            },
+        };
+        let jobs = ledger.jobs.iter().map(job).collect();
+        Self { spec: spec.clone(), jobs, batches: ledger.batches.iter().map(batch).collect() }
+    }
+
+    /// The ledger of a run that goes on from here: all answers that were under way are lost.
+    pub(crate) fn into_parts(self) -> (Spec, Ledger) {
+        let query = self.spec.operation().is_query();
+        let job = |job: StoredJob| JobRecord {
+            inherited: true,
+            doubt: !query,
+            ..JobRecord::new(job.id, job.state)
+        };
+        let batch = |batch: StoredBatch| BatchRecord {
+            stage: match (batch.at, batch.refused) {
+                (Some((job, id)), _) => Stage::Sent(Sent::taken(job, id)),
+                (None, Some(why)) => Stage::Refused { why },
+                (None, None) => Stage::Cut,
+            },
+            ..BatchRecord::new(batch.rows, batch.print)
+        };
+        let ledger = Ledger {
+            query,
+            unfed: self.batches.len(),
+            jobs: self.jobs.into_iter().map(job).collect(),
+            batches: self.batches.into_iter().map(batch).collect(),
+            ..Ledger::default()
+        };
+        (self.spec, ledger)
+    }
+}
+
+impl From<Checkpoint> for Stored {
+    fn from(Checkpoint { spec, jobs, batches }: Checkpoint) -> Self {
+        Self { version: VERSION, spec, jobs, batches }
+    }
+}
+
+impl TryFrom<Stored> for Checkpoint {
+    type Error = String;
+
+    /// Refuses what no run could have stored.
+    fn try_from(stored: Stored) -> Result<Self, String> {
+        let Stored { version, spec, jobs, batches } = stored;
+        if version != VERSION {
+            return Err(format!(
+                "this is a checkpoint of version {version}, not {VERSION}: it is of another sfbulk"
+            ));
+        }
+        spec.check().map_err(|error| error.to_string())?;
+        let query = spec.operation().is_query();
+        let mut next = 0;
+        for StoredBatch { rows, at, .. } in &batches {
+            if rows.start != next || (rows.end <= next && !query) {
+                return Err(format!("the rows {rows:?} of a batch do not follow on {next}"));
+            }
+            if at.is_some_and(|(job, _)| job >= jobs.len()) {
+                return Err(format!("the batch with the rows {rows:?} is in no job"));
+            }
+            next = rows.end;
+        }
+        if query && (batches.len() != 1 || next != 0) {
+            return Err("a query has one batch, without rows".into());
+        }
+        Ok(Self { spec, jobs, batches })
+    }
+}
