@@ -12,7 +12,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 use http::response::Parts;
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::document::{Document, Format};
@@ -448,7 +448,12 @@ impl Wire<'_> {
             content_type: Some(ContentType::Csv),
             ..JobInfo::default()
         };
-        self.post("job", XML, job_document(&info)?)
+        let mut request = self.post("job", XML, job_document(&info)?)?;
+        if let Some(chunking) = &spec.chunking {
+            let value = HeaderValue::from_str(&chunking.header()).map_err(|e| no_request(&e))?;
+            request.headers_mut().insert("sforce-enable-pkchunking", value);
+        }
+        Ok(request)
     }
 
     /// Topics "Close a Job" and "Abort a Job": `POST job/{id}`, with nothing but the new state: any
@@ -514,8 +519,12 @@ impl Wire<'_> {
         if let Some(media) = media {
             request = request.header(CONTENT_TYPE, media);
         }
-        request.body(body).map_err(|e| Error::new(ErrorKind::Usage, format!("no request: {e}")))
+        request.body(body).map_err(|e| no_request(&e))
     }
+}
+
+fn no_request(why: &dyn fmt::Display) -> Error {
+    Error::new(ErrorKind::Usage, format!("no request: {why}"))
 }
 
 const XML: &str = "application/xml; charset=UTF-8";
@@ -538,6 +547,7 @@ fn job_document(info: &JobInfo) -> Result<Bytes, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::PkChunking;
 
     fn wire_test(spec: &Spec) -> Vec<Request<Bytes>> {
         let session = Session::new("https://acme.my.salesforce.com", "00Dx!secret").unwrap();
@@ -554,6 +564,24 @@ mod tests {
             wire.result(job, batch).unwrap(),
             wire.file(job, batch, file).unwrap(),
         ]
+    }
+
+    #[test]
+    fn the_header_of_pk_chunking_is_sent_with_the_job() {
+        let chunking = PkChunking {
+            size: Some(50_000),
+            parent: Some("Account".into()),
+            start_row: "001000000000001AAA".parse().ok(),
+        };
+        for (chunking, header) in [
+            (PkChunking::default(), "true"),
+            (chunking, "chunkSize=50000; parent=Account; startRow=001000000000001AAA"),
+        ] {
+            let requests = wire_test(&Spec::query("SELECT Id FROM Account").pk_chunking(chunking));
+            assert_eq!(requests[0].headers()["sforce-enable-pkchunking"], header);
+            let rest = &requests[1..];
+            assert!(rest.iter().all(|r| !r.headers().contains_key("sforce-enable-pkchunking")));
+        }
     }
 
     #[test]

@@ -96,9 +96,12 @@ impl Checkpoint {
     /// The ledger of a run that goes on from here: all answers that were under way are lost.
     pub(crate) fn into_parts(self) -> (Spec, Ledger) {
         let query = self.spec.operation().is_query();
-        let job = |job: StoredJob| JobRecord {
+        let original = self.batches.first().and_then(|batch| batch.at).map(|(job, _)| job);
+        let chunked = original.filter(|_| query && self.spec.chunking.is_some());
+        let job = |(index, job): (usize, StoredJob)| JobRecord {
+            retired: true,
             inherited: true,
-            doubt: !query,
+            doubt: !query || chunked == Some(index),
             ..JobRecord::new(job.id, job.state)
         };
         let batch = |batch: StoredBatch| BatchRecord {
@@ -112,7 +115,7 @@ impl Checkpoint {
         let ledger = Ledger {
             query,
             unfed: self.batches.len(),
-            jobs: self.jobs.into_iter().map(job).collect(),
+            jobs: self.jobs.into_iter().enumerate().map(job).collect(),
             batches: self.batches.into_iter().map(batch).collect(),
             ..Ledger::default()
         };
@@ -149,8 +152,8 @@ impl TryFrom<Stored> for Checkpoint {
             }
             next = rows.end;
         }
-        if query && (batches.len() != 1 || next != 0) {
-            return Err("a query has one batch, without rows".into());
+        if query && (batches.is_empty() || next != 0) {
+            return Err("a query has a batch, and none with rows".into());
         }
         Ok(Self { spec, jobs, batches })
     }

@@ -18,7 +18,8 @@
 //!    at most a window ahead of the first that is not settled.
 //! 5. Every batch is sent, or no more will be: *close* the job, but not while an answer to a batch
 //!    is under way: the close would race with it. Or *abort* it if that is wanted, also when it is
-//!    closed and still has batches to work off. A job of an earlier run is closed at once.
+//!    closed and still has batches to work off. A job that takes no more is closed at once: it is an
+//!    earlier run's, or as old as the service lets jobs get.
 //!
 //! A run that takes up an earlier one asks nothing of the server before the rows that were cut then
 //! were fed again, and are the same.
@@ -78,12 +79,14 @@ pub(crate) fn errands(ledger: &Ledger, window: usize) -> Vec<Errand> {
 /// What would tell which batches the jobs in doubt hold.
 fn doubts(ledger: &Ledger, errands: &mut Vec<Errand>) {
     for (job, record) in ledger.jobs.iter().enumerate() {
-        if !record.doubt || ledger.blind || ledger.is_unanswered(job) {
+        let running = |sent: &Sent| !sent.state.is_final();
+        let splitting = ledger.query && (!ledger.all_sent() || ledger.in_job(job).any(running));
+        if !record.doubt || ledger.blind || splitting || ledger.is_unanswered(job) {
             continue;
         }
         if let Some(stranger) = record.unread() {
             errands.push(Errand::Inspect { job, stranger });
-        } else if record.is_open() && (record.looked || ledger.no_more()) {
+        } else if record.is_open() && (record.looked || ledger.query || ledger.no_more()) {
             errands.extend((!ledger.aborting).then_some(Errand::Close { job }));
         } else if !record.looked {
             errands.push(Errand::List { job });
@@ -141,11 +144,13 @@ fn has_result(sent: &Sent) -> bool {
 }
 
 fn ending(ledger: &Ledger, errands: &mut Vec<Errand>) {
-    let over = ledger.stopped.is_some() || ledger.all_sent();
     for job in (0..ledger.jobs.len()).filter(|job| ledger.is_to_end(*job)) {
+        let record = &ledger.jobs[job];
+        let splitting = ledger.query && record.doubt;
+        let all_sent = !splitting && (ledger.all_sent() || record.retired);
         if ledger.aborting {
             errands.push(Errand::Abort { job });
-        } else if (over || ledger.jobs[job].inherited) && !ledger.is_unanswered(job) {
+        } else if (ledger.stopped.is_some() || all_sent) && !ledger.is_unanswered(job) {
             errands.push(Errand::Close { job });
         }
     }
@@ -279,6 +284,7 @@ mod tests {
     fn an_earlier_run_is_fenced_once_its_rows_are_known_to_be_the_same() {
         let mut ledger = ledger(vec![on_server(BatchState::Queued, None), Stage::Cut]);
         ledger.jobs[0] = JobRecord {
+            retired: true,
             inherited: true,
             doubt: true,
             ..JobRecord::new(JOB.parse().unwrap(), JobState::Open)

@@ -57,6 +57,10 @@ use crate::transcript::{Line, Transcript};
 mod doubt;
 mod reply;
 
+/// When a job is closed and another one takes the batches that are left: the service refuses them
+/// after 24 hours (topic "Limits").
+const JOB_AGE: Duration = Duration::from_secs(23 * 3600);
+
 /// How much time lies between two savings that could wait.
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
@@ -627,6 +631,9 @@ impl Job {
         if self.leave.now.is_none() && self.leave.at.is_some_and(|at| at <= now) {
             self.leave();
         }
+        for job in self.ledger.jobs.iter_mut().filter(|job| job.is_open() && !job.doubt) {
+            job.retired |= now.saturating_since(job.born) >= JOB_AGE;
+        }
     }
 
     /// The run ends here and now.
@@ -654,7 +661,7 @@ impl Job {
         let all_settled =
             ledger.unsettled().next().is_none() && ledger.unfed == 0 && may_be_there.is_some();
         let over = if ledger.query {
-            all_settled || ledger.no_more()
+            (all_settled && !ledger.in_doubt()) || ledger.no_more()
         } else {
             all_settled && (ledger.ended || ledger.no_more())
         };

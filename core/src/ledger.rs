@@ -23,6 +23,10 @@
 //! *inherited*: in doubt from the start, and fenced, since anything may still arrive; and any batch
 //! that is not known to be on the server may prove to be one of their strangers.
 //!
+//! A query that the server splits into chunks is in doubt, too: the chunks are batches that nobody
+//! here has sent. There the doubt ends when the original batch has, and all others in the list, the
+//! job is closed, and the list still shows the same.
+//!
 //! Nothing here decides what to do; [`errand`](crate::errand) reads the ledger, the machine writes
 //! it.
 
@@ -35,6 +39,7 @@ use crate::id::{BatchId, JobId, ResultId};
 use crate::info::{BatchInfo, BatchState, JobState};
 use crate::print::Fingerprint;
 use crate::rows::Have;
+use crate::time::Time;
 
 /// How often a stranger is read until two readings agree.
 const READINGS: u32 = 4;
@@ -74,7 +79,11 @@ pub(crate) struct JobRecord {
     pub(crate) state: JobState,
     /// It could not be closed and will stay open.
     pub(crate) given_up: bool,
-    /// An earlier run created it. It takes no batches of this one.
+    /// When it was created.
+    pub(crate) born: Time,
+    /// It takes no more batches: an earlier run created it, a query was lost in it, or it is old.
+    pub(crate) retired: bool,
+    /// An earlier run created it.
     pub(crate) inherited: bool,
     /// It may hold batches that are not known.
     pub(crate) doubt: bool,
@@ -280,7 +289,7 @@ impl Ledger {
 impl Ledger {
     /// The job that takes batches, if there is one.
     pub(crate) fn open_job(&self) -> Option<usize> {
-        self.jobs.iter().position(|job| job.is_open() && !job.inherited)
+        self.jobs.iter().position(|job| job.is_open() && !job.retired)
     }
 
     /// Whether a job must be closed, or aborted if that is wanted: then also one that is closed and
@@ -340,6 +349,15 @@ impl Ledger {
             return whole;
         }
         record.looked = true;
+        if self.query {
+            // The chunks that the server has split it into.
+            for id in list.keys().filter(|id| !ours.contains(id)) {
+                let stage = Stage::Sent(Sent::taken(job, *id));
+                let chunk = BatchRecord { stage, ..BatchRecord::new(0..0, Fingerprint::of(b"")) };
+                self.batches.push(chunk);
+            }
+            return true;
+        }
         for (id, info) in list.iter().filter(|(id, _)| !ours.contains(id)) {
             record
                 .strangers
@@ -357,6 +375,8 @@ impl JobRecord {
             id,
             state,
             given_up: false,
+            born: Time::ZERO,
+            retired: false,
             inherited: false,
             doubt: false,
             opaque: false,

@@ -126,7 +126,7 @@ pub use offline::{Offline, Service};
 pub use print::{Fingerprint, Printer};
 pub use replay::Difference;
 pub use session::Session;
-pub use spec::{Bounds, Spec};
+pub use spec::{Bounds, PkChunking, Spec};
 pub use step::{Ask, Batches, Note, Reason, Step, Summary, Turn};
 pub use time::Time;
 pub use transcript::Transcript;

@@ -5,11 +5,15 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
+use crate::id::RecordId;
 use crate::info::{ConcurrencyMode, Operation};
 use crate::soql;
 
 /// The API version spoken unless another is asked for.
 const VERSION: &str = "66.0";
+
+/// The most records a chunk may have (topic "PK Chunking Header").
+const LARGEST_CHUNK: u32 = 250_000;
 
 /// A load or a query, to be handed to [`Job::new`](crate::Job::new).
 ///
@@ -26,11 +30,40 @@ pub struct Spec {
     pub(crate) object: String,
     pub(crate) external_id: Option<String>,
     pub(crate) soql: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) chunking: Option<PkChunking>,
     pub(crate) concurrency: ConcurrencyMode,
     pub(crate) version: String,
     pub(crate) seed: u64,
     pub(crate) recorded: bool,
     pub(crate) bounds: Bounds,
+}
+
+/// How a query is split by the server into many, each over a range of record ids (topic "PK Chunking
+/// Header" of the vendor's guide). For tables of ten million rows and more, or when a query times out.
+///
+/// A query that the server cannot split, one with ORDER BY for example, simply runs as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PkChunking {
+    /// Records in a range, at most 250,000; the server's default is 100,000. What a filter leaves
+    /// out counts, so chunks may have fewer rows, or none.
+    pub size: Option<u32>,
+    /// The object whose ids are split: needed for shares and histories, `Account` for `AccountShare`.
+    pub parent: Option<String>,
+    /// The id at which the first chunk begins, to leave out what is before it.
+    pub start_row: Option<RecordId>,
+}
+
+impl PkChunking {
+    /// As the header has it.
+    pub(crate) fn header(&self) -> String {
+        let size = self.size.map(|size| format!("chunkSize={size}"));
+        let parent = self.parent.as_ref().map(|parent| format!("parent={parent}"));
+        let start = self.start_row.map(|id| format!("startRow={id}"));
+        let items: Vec<String> = [size, parent, start].into_iter().flatten().collect();
+        if items.is_empty() { "true".into() } else { items.join("; ") }
+    }
 }
 
 /// A limit on everything the machine does or takes, each with its reason.
@@ -114,6 +147,7 @@ impl Spec {
             object: object.into(),
             external_id: None,
             soql: None,
+            chunking: None,
             concurrency: ConcurrencyMode::Parallel,
             version: VERSION.into(),
             seed: 0,
@@ -163,6 +197,13 @@ impl Spec {
     fn of_soql(operation: Operation, soql: String) -> Self {
         let object = soql::root_object(&soql).unwrap_or_default().to_owned();
         Self { soql: Some(soql), ..Self::new(operation, object) }
+    }
+
+    /// Has the server split a query into chunks. It is an error for anything but a query.
+    #[must_use]
+    pub fn pk_chunking(mut self, chunking: PkChunking) -> Self {
+        self.chunking = Some(chunking);
+        self
     }
 
     /// Has the server work on one batch at a time: slower, with fewer lock conflicts. The batches
@@ -235,7 +276,20 @@ impl Spec {
         if self.operation.is_query() && self.object.is_empty() {
             return bad("the query names no object: it has no SELECT, or no FROM clause".into());
         }
-        let names = [("an object", Some(&self.object)), ("a field", self.external_id.as_ref())];
+        if let Some(chunking) = &self.chunking {
+            if !self.operation.is_query() {
+                return bad("only a query can be split into chunks".into());
+            }
+            if chunking.size.is_some_and(|size| !(1..=LARGEST_CHUNK).contains(&size)) {
+                return bad(format!("a chunk has between 1 and {LARGEST_CHUNK} records"));
+            }
+        }
+        let parent = self.chunking.as_ref().and_then(|chunking| chunking.parent.as_ref());
+        let names = [
+            ("an object", Some(&self.object)),
+            ("an object", parent),
+            ("a field", self.external_id.as_ref()),
+        ];
         for (what, name) in names {
             if let Some(name) = name.filter(|name| !is_name(name)) {
                 let shown: String = name.chars().take(80).collect();
@@ -280,6 +334,11 @@ mod tests {
             Spec::query(""),
             Spec::insert("Account").version("v66.0"),
             Spec::insert("Account").version("66"),
+            Spec::insert("Account").pk_chunking(PkChunking::default()),
+            Spec::query("SELECT Id FROM Account")
+                .pk_chunking(PkChunking { size: Some(250_001), ..PkChunking::default() }),
+            Spec::query("SELECT Id FROM Account")
+                .pk_chunking(PkChunking { parent: Some("a; b".into()), ..PkChunking::default() }),
             Spec::insert("Account").bounds(Bounds { parallel: 0, ..Bounds::default() }),
         ] {
             assert_eq!(bad.check().unwrap_err().kind(), ErrorKind::Usage, "{bad:?}");

@@ -18,12 +18,24 @@ impl Job {
             return;
         }
         for job in 0..self.ledger.jobs.len() {
+            if self.ledger.query {
+                self.clear_splitting(job);
+                continue;
+            }
             let record = &self.ledger.jobs[job];
             if record.doubt && !self.ledger.is_unanswered(job) && record.unread().is_none() {
                 self.clear_doubt(job);
             }
         }
         self.match_inherited();
+    }
+
+    /// All chunks of a query are known when those that are have ended, and the closed job shows no
+    /// others.
+    fn clear_splitting(&mut self, job: usize) {
+        let running = self.ledger.in_job(job).any(|sent| !sent.state.is_final());
+        let record = &mut self.ledger.jobs[job];
+        record.doubt &= running || !record.looked || record.is_open();
     }
 
     /// Nothing of this job is under way, and what is listed of it has been read.

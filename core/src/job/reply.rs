@@ -47,7 +47,9 @@ impl Job {
     fn done(&mut self, flight: Flight, answer: Answer, now: Time) -> Result<(), String> {
         let errand = flight.errand;
         match (errand, answer) {
-            (Errand::Create, Answer::Document(Document::JobInfo(info))) => self.created(&info)?,
+            (Errand::Create, Answer::Document(Document::JobInfo(info))) => {
+                self.created(&info, now)?;
+            }
             (Errand::Submit { batch }, Answer::Document(Document::BatchInfo(info))) => {
                 self.accepted(batch, &info, now)?;
             }
@@ -84,9 +86,10 @@ impl Job {
         Ok(())
     }
 
-    fn created(&mut self, info: &JobInfo) -> Result<(), String> {
+    fn created(&mut self, info: &JobInfo, now: Time) -> Result<(), String> {
         let id = info.id.ok_or("the answer names no job")?;
-        self.ledger.jobs.push(JobRecord::new(id, JobState::Open));
+        let doubt = self.spec.chunking.is_some(); // it will hold batches that nobody here sent
+        self.ledger.jobs.push(JobRecord { doubt, born: now, ..JobRecord::new(id, JobState::Open) });
         self.save.must = true;
         self.summary.jobs.push(id);
         self.note(Note::Created(id));
@@ -120,7 +123,9 @@ impl Job {
         }
         let infos: BTreeMap<_, _> = list.into_iter().map(|info| (info.id, info)).collect();
         // A batch that was accepted and is not in the list: look again.
+        let known = self.ledger.batches.len();
         let mut unclear = !self.ledger.look(job, asked, &infos);
+        self.summary.batches.accepted += (self.ledger.batches.len() - known) as u64;
         for batch in self.ledger.settled..self.ledger.batches.len() {
             let Some(sent) = self.ledger.sent(batch) else { continue };
             if sent.job != job || sent.state.is_final() {
@@ -163,9 +168,14 @@ impl Job {
             processed: info.number_records_processed,
             message: info.state_message.clone(),
         });
+        let split = self.spec.chunking.is_some() && batch == 0;
+        if split && info.state == BatchState::NotProcessed && !self.ledger.aborting {
+            return self.ledger.settle(batch); // its rows are in the chunks
+        }
         if self.ledger.query && info.state != BatchState::Completed && !self.ledger.aborting {
             let message = info.state_message.as_deref().unwrap_or("no reason is given");
-            let message = format!("the query ended {}: {message}", info.state);
+            let what = if batch == 0 { "the query" } else { "a chunk of the query" };
+            let message = format!("{what} ended {}: {message}", info.state);
             self.fail(Error::new(ErrorKind::Refused, message).of_batch(info.id));
         }
     }
@@ -306,10 +316,11 @@ impl Job {
         }
         let code = info.code.as_deref().map(ExceptionCode::from);
         if let Errand::Submit { batch } = errand {
-            if leaves_open(code.as_ref()) && !self.ledger.query {
-                return self.lose(batch, &info.to_string(), again, now);
+            match leaves_open(code.as_ref()) {
+                true if self.ledger.query => self.lose_query(batch),
+                true => return self.lose(batch, &info.to_string(), again, now),
+                false => self.ledger.batches[batch].stage = Stage::Cut, // certainly not taken
             }
-            self.ledger.batches[batch].stage = Stage::Cut; // certainly not taken
         }
         match (errand, class) {
             (_, Class::Session) => self.expired(epoch, info),
@@ -393,8 +404,7 @@ impl Job {
             Errand::Submit { batch } if !self.ledger.query => {
                 return self.lose(batch, why, again, now);
             }
-            // A query writes nothing, and only the batch whose id is known will be read.
-            Errand::Submit { batch } => self.ledger.batches[batch].stage = Stage::Cut,
+            Errand::Submit { batch } => self.lose_query(batch),
             Errand::Create => self.note(Note::Orphan),
             _ => {}
         }
@@ -434,6 +444,16 @@ impl Job {
             let what = format!("got no certain answer too often ({why})");
             self.fail(self.failure(errand, ErrorKind::Unreachable, &what));
         }
+    }
+
+    /// A query writes nothing, and only the batch whose id is known will be read: it is sent again.
+    /// But the chunks of one that did arrive could not be told from those of the other, so it goes
+    /// into a job of its own.
+    fn lose_query(&mut self, batch: usize) {
+        let Stage::Unsure { job, .. } = self.ledger.batches[batch].stage else { return };
+        self.ledger.batches[batch].stage = Stage::Cut;
+        let record = &mut self.ledger.jobs[job];
+        record.retired |= std::mem::take(&mut record.doubt);
     }
 
     fn try_again(
