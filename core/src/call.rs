@@ -456,6 +456,11 @@ impl Wire<'_> {
         Ok(request)
     }
 
+    /// Topic "Get Job Details": `GET job/{id}`.
+    pub(crate) fn job(&self, job: JobId) -> Result<Request<Bytes>, Error> {
+        self.get(&format!("job/{job}"))
+    }
+
     /// Topics "Close a Job" and "Abort a Job": `POST job/{id}`, with nothing but the new state: any
     /// other member is an error.
     pub(crate) fn set_state(&self, job: JobId, state: JobState) -> Result<Request<Bytes>, Error> {
@@ -558,6 +563,7 @@ mod tests {
         vec![
             wire.create().unwrap(),
             wire.set_state(job, JobState::Closed).unwrap(),
+            wire.job(job).unwrap(),
             wire.submit(job, Bytes::from_static(b"Name\nx\n")).unwrap(),
             wire.list(job).unwrap(),
             wire.request_of(job, batch).unwrap(),
@@ -594,6 +600,7 @@ mod tests {
             [
                 "POST /services/async/66.0/job",
                 "POST /services/async/66.0/job/7505g00000Ab1CdAAJ",
+                "GET /services/async/66.0/job/7505g00000Ab1CdAAJ",
                 "POST /services/async/66.0/job/7505g00000Ab1CdAAJ/batch",
                 "GET /services/async/66.0/job/7505g00000Ab1CdAAJ/batch",
                 "GET /services/async/66.0/job/7505g00000Ab1CdAAJ/batch/7515g00000Ef2GhAAJ/request",

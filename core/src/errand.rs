@@ -9,7 +9,8 @@
 //!
 //! 1. A job is *in doubt* (see the [ledger](crate::ledger)), and no answer to one of its batches is
 //!    under way: *list* it; *inspect* its strangers, one at a time, since each is as large as a
-//!    batch; and if that does not clear the doubt, *close* it, which is the fence, and list it again.
+//!    batch; and if that does not clear the doubt, *close* it, which is the fence, have its batches
+//!    *counted*, unless the answer to the close did, and list it again.
 //! 2. No job is in doubt. If none takes batches, and rows wait: *create* one. (An empty input never
 //!    makes a job.) If one is open: *submit* every batch that was cut.
 //! 3. A job's batches are not all final: *list* them, one request for all of them.
@@ -36,6 +37,7 @@ pub(crate) enum Errand {
     Create,
     Submit { batch: usize },
     List { job: usize },
+    Count { job: usize },
     Inspect { job: usize, stranger: BatchId },
     Files { batch: usize },
     Fetch { batch: usize, file: usize },
@@ -86,9 +88,11 @@ fn doubts(ledger: &Ledger, errands: &mut Vec<Errand>) {
         }
         if let Some(stranger) = record.unread() {
             errands.push(Errand::Inspect { job, stranger });
-        } else if record.is_open() && (record.looked || ledger.query || ledger.no_more()) {
+        } else if record.is_open() && (record.looks > 0 || ledger.query || ledger.no_more()) {
             errands.extend((!ledger.aborting).then_some(Errand::Close { job }));
-        } else if !record.looked {
+        } else if !record.is_open() && record.total.is_none() && !record.asked_for_total {
+            errands.push(Errand::Count { job });
+        } else if !record.is_seen() {
             errands.push(Errand::List { job });
         }
     }
@@ -265,16 +269,22 @@ mod tests {
         assert_eq!(errands(&ledger, 4), [], "a neighbour's answer is under way");
         ledger.batches[1].stage = Stage::Cut;
         assert_eq!(errands(&ledger, 4), [LIST]);
-        ledger.jobs[0].looked = true;
+        ledger.jobs[0].looks = 1;
         ledger.jobs[0].strangers.extend([stranger(Content::Unread)]);
         let inspect = Errand::Inspect { job: 0, stranger: BATCH.parse().unwrap() };
         assert_eq!(errands(&ledger, 4), [inspect]);
         ledger.jobs[0].strangers.extend([stranger(Content::Unreadable)]);
         assert_eq!(errands(&ledger, 4), [CLOSE], "the fence");
         ledger.jobs[0].state = JobState::Closed;
-        assert_eq!(errands(&ledger, 4), []);
-        ledger.jobs[0].looked = false;
+        ledger.jobs[0].looks = 0;
+        assert_eq!(errands(&ledger, 4), [Errand::Count { job: 0 }]);
+        ledger.jobs[0].asked_for_total = true;
         assert_eq!(errands(&ledger, 4), [LIST]);
+        ledger.jobs[0].looks = 1;
+        assert_eq!(errands(&ledger, 4), [LIST], "nobody knows how many there are");
+        ledger.jobs[0].total = Some(1);
+        assert_eq!(errands(&ledger, 4), []);
+        ledger.jobs[0].looks = 0;
         ledger.jobs[0].state = JobState::Open;
         ledger.stopped = Some(disk_full());
         assert!(!errands(&ledger, 4).contains(&LIST), "the fence comes first if it comes anyway");
@@ -294,6 +304,7 @@ mod tests {
         ledger.unfed = 0;
         assert!(errands(&ledger, 4).contains(&CLOSE));
         ledger.jobs[0].state = JobState::Closed;
+        ledger.jobs[0].total = Some(1);
         assert_eq!(errands(&ledger, 4), [LIST, LIST]);
         ledger.jobs[0].doubt = false;
         assert_eq!(errands(&ledger, 4), [Errand::Create, LIST]);

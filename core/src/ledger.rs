@@ -15,6 +15,8 @@
 //! - Batches in the list that are not known are *strangers*. One whose content is that of a lost
 //!   batch **is** that batch. Batches of equal content are interchangeable, so it is enough that
 //!   each stranger is claimed once.
+//! - A list is not believed before it shows every batch that is known to be there, and as many as
+//!   the server counts.
 //! - *Not there yet* and *never* look alike: a request may arrive long after it was given up. So a
 //!   batch that is not found may be sent again only from behind a *fence*: the job is closed, which
 //!   keeps late batches out, and listed once more. What is missing then goes into a new job.
@@ -89,12 +91,14 @@ pub(crate) struct JobRecord {
     pub(crate) doubt: bool,
     /// The doubt cannot be cleared.
     pub(crate) opaque: bool,
-    /// Whether a list has told what it holds, asked for by this call or a later one: after the
-    /// last loss, and after the fence was shut.
-    pub(crate) looked: bool,
+    /// How many lists have told what it holds, asked for by this call or a later one: after the last
+    /// loss, and after the fence was shut.
+    pub(crate) looks: u32,
     pub(crate) since: Tag,
-    /// How many batches it has, in the words of the server that closed it.
+    /// How many batches the server counts in it, since it was closed.
     pub(crate) total: Option<u64>,
+    /// The server was asked for that number by itself.
+    pub(crate) asked_for_total: bool,
     /// The batches in it that are not known to be ours.
     pub(crate) strangers: BTreeMap<BatchId, Stranger>,
 }
@@ -348,7 +352,7 @@ impl Ledger {
         if !whole || !record.doubt || asked < record.since {
             return whole;
         }
-        record.looked = true;
+        record.looks += 1;
         if self.query {
             // The chunks that the server has split it into.
             for id in list.keys().filter(|id| !ours.contains(id)) {
@@ -380,9 +384,10 @@ impl JobRecord {
             inherited: false,
             doubt: false,
             opaque: false,
-            looked: false,
+            looks: 0,
             since: Tag(0),
             total: None,
+            asked_for_total: false,
             strangers: BTreeMap::new(),
         }
     }
@@ -395,8 +400,15 @@ impl JobRecord {
     /// It may hold batches that no list has shown yet, unless one that is asked for from now on
     /// does.
     pub(crate) fn look_again(&mut self, next: Tag) {
-        self.looked = false;
+        self.looks = 0;
         self.since = next;
+    }
+
+    /// Whether what the list does not show is not there. A list may lag behind. Once the job is
+    /// closed, the server's own count of its batches tells; without one it takes two lists, some time
+    /// apart. Of a job that is open nothing can be concluded, and one will do.
+    pub(crate) fn is_seen(&self) -> bool {
+        self.looks >= if self.total.is_some() || self.is_open() { 1 } else { 2 }
     }
 
     /// A stranger whose content is not known yet.

@@ -35,7 +35,7 @@ impl Job {
     fn clear_splitting(&mut self, job: usize) {
         let running = self.ledger.in_job(job).any(|sent| !sent.state.is_final());
         let record = &mut self.ledger.jobs[job];
-        record.doubt &= running || !record.looked || record.is_open();
+        record.doubt &= running || !record.is_seen() || record.is_open();
     }
 
     /// Nothing of this job is under way, and what is listed of it has been read.
@@ -47,10 +47,10 @@ impl Job {
         }
         let missing = self.ledger.lost(job).next().is_some();
         let record = &mut self.ledger.jobs[job];
-        let fenced = record.looked && !record.is_open();
+        let fenced = record.is_seen() && !record.is_open();
         if !missing && !record.inherited {
             record.doubt = false; // and it goes on taking batches
-        } else if missing && record.looked && record.read_again() {
+        } else if missing && record.looks > 0 && record.read_again() {
             // and then it will be seen
         } else if record.given_up {
             self.give_up_doubt(job, "it cannot be closed, so they may still arrive");

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::doubt::unknown;
-use super::{Flight, Job, file_of};
+use super::{Flight, Job, SECOND_LOOK, file_of};
 use crate::call::{Received, Reply, Tag};
 use crate::document::Document;
 use crate::errand::Errand;
 use crate::error::{Error, ErrorInfo, ErrorKind};
 use crate::id::{BatchId, JobId, ResultId};
 use crate::info::{BatchInfo, BatchState, ExceptionCode, JobInfo, JobState};
-use crate::judge::{Answer, Class, Refusal, Verdict, judge};
+use crate::judge::{Answer, Class, Doubtful, Refusal, Verdict, judge};
 use crate::ledger::{BatchRecord, Content, File, JobRecord, Stage};
 use crate::pace::Probe;
 use crate::rows::Fate;
@@ -33,10 +33,13 @@ impl Job {
                 // Polls prove little: a session may be good for reading only.
                 Ok(()) if !matches!(flight.errand, Errand::List { .. }) => self.login.fruitless = 0,
                 Ok(()) => {}
-                Err(why) => self.unknown(flight.errand, &why, None, now),
+                Err(reason) => {
+                    let doubtful = Doubtful { reason, again: None, broken: true };
+                    self.unknown(flight.errand, doubtful, now);
+                }
             },
             Verdict::Refused(refusal) => self.refused(flight, *refusal, now),
-            Verdict::Unknown { reason, again } => self.unknown(flight.errand, &reason, again, now),
+            Verdict::Unknown(doubtful) => self.unknown(flight.errand, doubtful, now),
         }
     }
 }
@@ -60,6 +63,10 @@ impl Job {
             (Errand::Inspect { job, stranger }, Answer::Streamed(received)) => {
                 let content = received.content.map_or(Content::Unreadable, Content::Print);
                 self.inspected(job, stranger, content);
+            }
+            (Errand::Count { job }, Answer::Document(Document::JobInfo(info))) => {
+                same_job(info.id, self.ledger.jobs[job].id)?;
+                self.counted(job, info.number_batches_total);
             }
             (Errand::Files { batch }, Answer::Document(Document::ResultList(ids))) => {
                 self.files_listed(batch, ids, now);
@@ -138,12 +145,22 @@ impl Job {
         }
         let errand = Errand::List { job };
         self.pace.succeeded(errand);
+        let record = &self.ledger.jobs[job];
+        let seen_too_little = record.doubt && record.looks > 0 && !record.is_seen();
         if self.pace.polled(job, unclear, &self.spec.bounds, now) {
             let message = "a batch is missing from its job's list, or in a state nobody knows, \
                            and stays so";
             self.give_up(errand, Error::new(ErrorKind::Incomplete, message));
+        } else if seen_too_little {
+            self.pace.look_again(job, now + SECOND_LOOK);
         }
         Ok(())
+    }
+
+    fn counted(&mut self, job: usize, total: Option<u64>) {
+        let record = &mut self.ledger.jobs[job];
+        record.asked_for_total = true;
+        record.total = record.total.max(total);
     }
 
     fn inspected(&mut self, job: usize, stranger: BatchId, content: Content) {
@@ -348,6 +365,7 @@ impl Job {
                 self.save.news += 1;
                 self.ledger.batches[batch].stage = Stage::Refused { why: info.to_string() };
             }
+            (Errand::Count { job }, Class::Final) => self.counted(job, None),
             // It matters only if a batch remains that cannot be found otherwise.
             (Errand::Inspect { job, stranger }, Class::Final) => {
                 self.inspected(job, stranger, Content::Unreadable);
@@ -398,8 +416,9 @@ impl Job {
         }
     }
 
-    fn unknown(&mut self, errand: Errand, why: &str, again: Option<Duration>, now: Time) {
-        let why = &self.login.blanked(why);
+    fn unknown(&mut self, errand: Errand, doubtful: Doubtful, now: Time) {
+        let Doubtful { reason, again, broken } = doubtful;
+        let why = &self.login.blanked(&reason);
         match errand {
             Errand::Submit { batch } if !self.ledger.query => {
                 return self.lose(batch, why, again, now);
@@ -408,13 +427,7 @@ impl Job {
             Errand::Create => self.note(Note::Orphan),
             _ => {}
         }
-        // A file that is always cut at the same place, a job that does not close: no use in more,
-        // unless it is closed to learn what it holds.
-        let few = match errand {
-            Errand::Fetch { .. } => true,
-            Errand::Close { job } | Errand::Abort { job } => !self.ledger.jobs[job].doubt,
-            _ => false,
-        };
+        let few = broken && (matches!(errand, Errand::Fetch { .. }) || self.pace.is_new());
         if !self.try_again(errand, few, why, again, now) {
             let kind = match errand {
                 Errand::Fetch { .. } | Errand::Files { .. } => ErrorKind::Incomplete,
@@ -493,6 +506,7 @@ impl Job {
                     sent.unreadable = Some(error.to_string());
                 }
             }
+            Errand::Count { job } => return self.counted(job, None),
             Errand::Inspect { job, stranger } => {
                 return self.inspected(job, stranger, Content::Unreadable);
             }
@@ -525,9 +539,10 @@ impl Job {
     fn placed(&self, errand: Errand, error: Error) -> Error {
         match errand {
             Errand::Create => error,
-            Errand::List { job } | Errand::Close { job } | Errand::Abort { job } => {
-                error.of_job(self.ledger.jobs[job].id)
-            }
+            Errand::List { job }
+            | Errand::Count { job }
+            | Errand::Close { job }
+            | Errand::Abort { job } => error.of_job(self.ledger.jobs[job].id),
             Errand::Inspect { job, stranger } => {
                 error.of_job(self.ledger.jobs[job].id).of_batch(stranger)
             }
@@ -552,6 +567,7 @@ impl Job {
             Errand::Submit { .. } if self.ledger.query => "sending the query".into(),
             Errand::Submit { batch } => format!("sending batch {}", batch + 1),
             Errand::List { .. } => "listing the batches".into(),
+            Errand::Count { .. } => "asking how many batches the job has".into(),
             Errand::Inspect { .. } => "asking what a batch holds".into(),
             Errand::Files { .. } => "listing the files of the result".into(),
             Errand::Fetch { file, .. } if self.ledger.query => {
