@@ -2,7 +2,7 @@
 //!
 //! - [`server`]: a small model of the service; [`document`]: its answers; [`socket`]: the model on a
 //!   loopback port; [`badly`]: the same, but for one request that it answers badly.
-//! - [`script`]: what goes wrong; [`scenarios`]: situations, as data.
+//! - [`script`]: what goes wrong; [`faults`]: all that can; [`scenarios`]: situations, as data.
 //! - [`desk`]: an application that loads what is laid out for it and keeps what it gets.
 //! - [`offline`]: a loop in virtual time that writes down everything, and in which much can happen.
 //! - [`dialogue`]: writes down what was said, for snapshots and for comparison.
@@ -19,12 +19,17 @@ pub mod chance;
 pub mod desk;
 pub mod dialogue;
 pub mod document;
+pub mod faults;
+pub mod jobs;
 pub mod offline;
+pub mod oracle;
 pub mod practice;
 pub mod scenarios;
 pub mod script;
 pub mod server;
+pub mod simulation;
 pub mod socket;
+pub mod worlds;
 
 /// The front page's code compiles.
 #[cfg(doctest)]
