@@ -69,6 +69,7 @@ mod calls;
 mod client;
 mod connection;
 mod file;
+mod keeper;
 mod net;
 mod proxy;
 mod run;
@@ -76,5 +77,5 @@ mod source;
 mod tls;
 mod transport;
 
-pub use client::{Client, Load, Outcomes, Records, session_from_env};
+pub use client::{Client, Load, Outcomes, Query, Records, session_from_env};
 pub use sfbulk::*;

@@ -48,7 +48,7 @@ mod executor;
 mod source;
 mod transport;
 
-pub use client::{Client, Load, Outcomes, Records, session_from_env};
+pub use client::{Client, Load, Outcomes, Query, Records, session_from_env};
 pub use executor::{Executor, Waker};
 pub use sfbulk::*;
 pub use sfbulk_draft::Draft;
