@@ -7,12 +7,14 @@
 //! - [`offline`]: a loop in virtual time that writes down everything, and in which much can happen.
 //! - [`dialogue`]: writes down what was said, for snapshots and for comparison.
 //! - [`practice`]: a practice org on loopback, for the executors that use sockets.
+//! - [`built`]: the programs that tests run.
 //! - [`chance`]: repeatable chance, for seeded worlds.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc)] // a test panics where it fails
 
 pub mod badly;
+pub mod built;
 pub mod chance;
 pub mod desk;
 pub mod dialogue;
