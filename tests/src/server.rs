@@ -224,7 +224,7 @@ impl Server {
             Some(Deviation::Stranger) => {
                 let open = self.jobs.iter().filter(|job| job.state == "Open");
                 for job in open.map(|job| job.id.clone()).collect::<Vec<_>>() {
-                    self.add(now, &job, &Bytes::from(format!("Name\n{ALIEN} record\n")));
+                    self.add(now, &job, &Bytes::from(alien()));
                 }
             }
             _ => {}
@@ -395,6 +395,11 @@ fn finished(mut response: Response<Bytes>, deviation: Option<&Deviation>) -> Res
     response
 }
 
+/// What other people send.
+fn alien() -> String {
+    format!("Name\n{ALIEN} record\n")
+}
+
 /// The same cells, each in quotes, with the line ends of another system.
 fn rewritten(body: &[u8]) -> Bytes {
     let mut writer = csv::WriterBuilder::new()
@@ -458,7 +463,8 @@ impl Server {
 
     /// The jobs that take batches, and how many each has, those of other people not counted.
     pub fn open_jobs(&self) -> Vec<(String, usize)> {
-        let ours = |batch: &&Batch| !batch.records.iter().any(|record| record.starts_with(ALIEN));
+        let alien = Bytes::from(alien());
+        let ours = |batch: &&Batch| batch.body != alien;
         let open = self.jobs.iter().filter(|job| job.state == "Open");
         open.map(|job| (job.id.clone(), job.batches.iter().filter(ours).count())).collect()
     }
