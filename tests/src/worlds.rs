@@ -233,6 +233,7 @@ impl World {
             return;
         }
         input.rows[row] = "another row".into();
+        self.offline.logins = u32::MAX;
         let trouble = self.offline.server.trouble.take();
         self.offline.resume(Job::resume(checkpoint).unwrap(), input.batches());
         let (before, mut end) = (self.offline.log.len(), None);
