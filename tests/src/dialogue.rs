@@ -175,6 +175,8 @@ fn noted(note: &Note) -> String {
         Note::Retry { what, why, wait } => {
             format!("{what} is tried again in {:.3} s, because {why}", wait.as_secs_f64())
         }
+        Note::Lost { rows, why } => format!("lost the answer to rows {rows:?}, because {why}"),
+        Note::Found { batch, rows } => format!("found batch {batch}, rows {rows:?}"),
         Note::Orphan => "a job may be left behind, empty".into(),
         Note::Closed(job) => format!("closed job {job}"),
         Note::Aborted(job) => format!("aborted job {job}"),

@@ -8,6 +8,8 @@
 //! - [`dialogue`]: writes down what was said, for snapshots and for comparison.
 //! - [`practice`]: a practice org on loopback, for the executors that use sockets.
 //! - [`chance`]: repeatable chance, for seeded worlds.
+//! - [`targets`]: every reader of bytes, with what it must hold to whatever comes; [`seeds`]: what is
+//!   nearly right, for a start; [`mutate`]: what is made of it.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc)] // a test panics where it fails
@@ -17,12 +19,15 @@ pub mod chance;
 pub mod desk;
 pub mod dialogue;
 pub mod document;
+pub mod mutate;
 pub mod offline;
 pub mod practice;
 pub mod scenarios;
 pub mod script;
+pub mod seeds;
 pub mod server;
 pub mod socket;
+pub mod targets;
 
 /// The front page's code compiles.
 #[cfg(doctest)]

@@ -193,6 +193,7 @@ impl Offline {
                 }
             }
             Step::Wait(until) => self.wait(until),
+            Step::Save => {}
             Step::Done(result) => {
                 self.say(Said::Done(result.clone()));
                 return Some(result);
