@@ -5,6 +5,7 @@
 //! written and read again. Two drivers call them: `tests/fuzz.rs` on every toolchain, and libFuzzer
 //! through the crate in `fuzz/`.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Debug, Write as _};
 use std::io::Read as _;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::{Request, Response};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use sfbulk::rows::{Batch, Cutter, Decoder, Framer, InOrder, Limits, Records, outcomes_from_csv};
 use sfbulk::{
     Ask, BatchId, Checkpoint, Difference, Document, Error, ErrorInfo, Expect, Failure, Host, Job,
@@ -103,6 +104,12 @@ fn by_csv_crate(text: &[u8]) -> Vec<Vec<Vec<u8>>> {
     records.map(|record| record.iter().map(<[u8]>::to_vec).collect()).collect()
 }
 
+/// One more comma is no separator there.
+fn ends_within_quotes(text: &[u8]) -> bool {
+    let cells = |text: &[u8]| by_csv_crate(text).iter().map(Vec::len).sum::<usize>();
+    cells(text) == cells(&[text, b","].concat())
+}
+
 // Rows.
 
 /// Small ones, so that a short text is cut.
@@ -175,7 +182,10 @@ fn records(text: &[u8]) {
     same_in_pieces(text, told_by_records);
     let (raw, all) = (split(text, &[]), by_csv_crate(text));
     assert_eq!(raw.len(), all.len());
-    for (raw, cells) in raw.iter().zip(&all) {
+    for (n, (raw, cells)) in raw.iter().zip(&all).enumerate() {
+        if n + 1 == all.len() && ends_within_quotes(text) {
+            break; // its last line end is a part of its last cell to that crate
+        }
         // Behind another line, where a byte order mark is none.
         let read = by_csv_crate(&[b"x\n", &raw[..]].concat());
         assert_eq!(read.get(1), Some(cells));
@@ -256,6 +266,11 @@ fn decoder(text: &[u8]) {
 fn same_rows<T: DeserializeOwned + Debug + PartialEq>(text: &[u8], framing: &Framing) {
     let mut decoder = Decoder::<T>::new();
     framing.pages.iter().for_each(|page| decoder.push(page));
+    if std::str::from_utf8(text).is_err() {
+        // That crate then goes by position, or refuses a row for a cell that nobody wants.
+        while decoder.next().is_some() {}
+        return;
+    }
     for theirs in csv::Reader::from_reader(text).deserialize::<T>() {
         let ours = decoder.next().expect("a row is missing");
         assert_eq!(ours.ok(), theirs.ok());
@@ -298,7 +313,10 @@ fn document(body: &[u8]) {
             Ok(Document::BatchInfo(batch)) => {
                 assert!(batch.state_message.is_none_or(|message| message.len() < SAID));
             }
-            Ok(Document::JobInfo(job)) if job.state.is_some() => {
+            Ok(Document::JobInfo(job)) if job.id.is_some_and(|id| id.as_str() < "751") => {
+                if job.state.is_none() && job.operation.is_none() {
+                    continue; // nothing else tells it from other documents in JSON
+                }
                 let again = serde_json::to_vec(&job).unwrap();
                 let again = Document::read(&Response::new(again));
                 assert_eq!(again, Ok(Document::JobInfo(job)), "written and read again");
@@ -309,8 +327,11 @@ fn document(body: &[u8]) {
     }
 }
 
+/// A name and a value.
+type Header<'a> = (&'a [u8], &'a [u8]);
+
 /// A message: its first line, its headers, and behind a blank line its body.
-fn message(text: &[u8]) -> (String, Vec<(&[u8], &[u8])>, &[u8]) {
+fn message(text: &[u8]) -> (String, Vec<Header<'_>>, &[u8]) {
     let end = text.windows(2).position(|two| two == b"\n\n");
     let (head, body) = end.map_or((text, &b""[..]), |end| (&text[..end], &text[end + 2..]));
     let mut lines = head.split(|byte| *byte == b'\n');
@@ -438,7 +459,7 @@ fn play(job: &mut Job, app: &mut App, answers: &[&[u8]]) -> Result<Summary, Erro
 }
 
 /// Whatever a server says, a load ends and tells of each row once; and its transcript, stored and
-/// read again, replays to the same end.
+/// read again, replays to the same end. (It keeps the answers as text, so only if they are.)
 fn load(text: &[u8]) {
     let spec = Spec::insert("Account").record();
     let (mut job, mut app) = (Job::new(spec.clone()).unwrap(), App::default());
@@ -446,6 +467,9 @@ fn load(text: &[u8]) {
     let summary = job.summary();
     let counted = summary.succeeded + summary.failed + summary.unprocessed + summary.unknown;
     assert_eq!((summary.rows, app.told.len() as u64), (counted, counted), "{result:?}");
+    if std::str::from_utf8(text).is_err() {
+        return;
+    }
     let stored = serde_json::to_vec(job.transcript().unwrap()).unwrap();
     let transcript: Transcript = serde_json::from_slice(&stored).unwrap();
     let again = transcript.replay(&mut Job::new(spec).unwrap(), &mut App::default());
@@ -520,7 +544,8 @@ fn session(text: &[u8]) {
     );
     assert!(matches!(uri.scheme_str(), Some("https" | "http")) && uri.path() == "/", "{address}");
     assert_eq!(Session::new(address, token).unwrap().instance(), address);
-    assert!(!format!("{session:?}").replace(address, "").contains(&format!(", {token}")));
+    let shown = format!("{session:?}").replace(address, "");
+    assert!(token.len() <= "[redacted]".len() || !shown.contains(token), "{shown}");
 }
 
 /// The object and the columns of a query are parts of it.
@@ -555,15 +580,26 @@ fn ids(text: &[u8]) {
 
 const BASE: &str = "/services/async/66.0";
 
-fn new_org() -> Org {
-    Org::in_memory_with(Config::new().latency(Duration::ZERO).max_body(1 << 16)).unwrap()
+thread_local! {
+    /// An org, and how often it was used: a new one takes a thousand times as long as a request.
+    static ORG: Cell<Option<(Org, u32)>> = const { Cell::new(None) };
+}
+
+/// Lends an org. It is not used again after a panic, nor when it has become large.
+fn with_org<T>(visit: impl FnOnce(&mut Org) -> T) -> T {
+    let config = || Config::new().latency(Duration::ZERO).max_body(1 << 16);
+    let kept = ORG.take().filter(|(_, used)| *used < 1_000);
+    let (mut org, used) = kept.unwrap_or_else(|| (Org::in_memory_with(config()).unwrap(), 0));
+    let result = visit(&mut org);
+    ORG.set(Some((org, used + 1)));
+    result
 }
 
 fn ask(
     org: &mut Org,
     method: &str,
     path: &str,
-    headers: &[(&[u8], &[u8])],
+    headers: &[Header<'_>],
     body: &[u8],
 ) -> Option<Response<Bytes>> {
     let mut request = Request::builder().method(method).uri(path);
@@ -582,43 +618,57 @@ fn ask(
     Some(answer)
 }
 
-/// Requests of any kind, one after the other, each with a first line like `GET /path`.
+/// Requests of any kind, one after the other, each with a first line like `GET /path`, in which
+/// `{job}` and `{batch}` are what was made last.
 fn org(text: &[u8]) {
-    let mut org = new_org();
-    for text in messages(text).into_iter().take(8) {
-        let (first, headers, body) = message(text);
-        let (method, path) = first.split_once(' ').unwrap_or(("GET", &first));
-        ask(&mut org, method, path, &headers, body);
-    }
+    with_org(|org| {
+        let mut made = [("{job}", String::new()), ("{batch}", String::new())];
+        for text in messages(text).into_iter().take(8) {
+            let (mut first, headers, body) = message(text);
+            for (name, id) in &made {
+                first = first.replace(name, id);
+            }
+            let (method, path) = first.split_once(' ').unwrap_or(("GET", &first));
+            let answer = ask(org, method, path, &headers, body);
+            if let Some(answer) = answer.filter(|answer| answer.status() == 201) {
+                made[usize::from(path.contains("/job/"))].1 = element(answer.body(), "id");
+            }
+        }
+    });
 }
 
-/// Adds a batch to a new job of a new org. The batch is refused, or it ends; then each of its
+/// Adds a batch to a new job. The batch is refused, or it ends; then each of its
 /// records has a result. Tells how many there were, if it was worked off.
-fn batch(operation: &str, content: &str, headers: &[(&[u8], &[u8])], body: &[u8]) -> Option<u64> {
-    let mut org = new_org();
+fn batch(
+    org: &mut Org,
+    operation: &str,
+    content: &str,
+    headers: &[Header<'_>],
+    body: &[u8],
+) -> Option<u64> {
     let job = format!(
         r#"{{"operation":"{operation}","object":"Account","contentType":"{content}","externalIdFieldName":"Key__c"}}"#
     );
     let json = [(&b"content-type"[..], &b"application/json"[..])];
-    let created = ask(&mut org, "POST", &format!("{BASE}/job"), &json, job.as_bytes())?;
+    let created = ask(org, "POST", &format!("{BASE}/job"), &json, job.as_bytes())?;
     let id = element(created.body(), "id");
     let job = format!("{BASE}/job/{id}/batch");
-    let added = ask(&mut org, "POST", &job, headers, body)?;
+    let added = ask(org, "POST", &job, headers, body)?;
     if added.status() != 201 {
         assert!(added.status().is_client_error(), "{added:?}");
         return None;
     }
     let batch = format!("{job}/{}", element(added.body(), "id"));
-    let info = ask(&mut org, "GET", &batch, &[], b"")?;
+    let info = ask(org, "GET", &batch, &[], b"")?;
     let processed = element(info.body(), "numberRecordsProcessed").parse().unwrap();
     match &*element(info.body(), "state") {
         "Failed" => return None,
         state => assert_eq!(state, "Completed"),
     }
-    let result = ask(&mut org, "GET", &format!("{batch}/result"), &[], b"")?;
+    let result = ask(org, "GET", &format!("{batch}/result"), &[], b"")?;
     let count = match (operation, Document::read(&result)) {
         ("query", Ok(Document::ResultList(files))) => {
-            let file = ask(&mut org, "GET", &format!("{batch}/result/{}", files[0]), &[], b"")?;
+            let file = ask(org, "GET", &format!("{batch}/result/{}", files[0]), &[], b"")?;
             return frame(file.body(), &[], None).result?.ok().map(|framed| framed.rows);
         }
         (_, Ok(Document::Results(results))) => results.len(),
@@ -643,41 +693,47 @@ fn element(document: &[u8], name: &str) -> String {
         .to_owned()
 }
 
-/// The org finds as many records in a file as the client does.
+const CSV: Header<'_> = (b"content-type", b"text/csv; charset=UTF-8");
+
+/// A batch of CSV ends; in what the client cuts, the org finds as many records as the client.
 fn org_csv(text: &[u8]) {
-    let csv = (&b"content-type"[..], &b"text/csv; charset=UTF-8"[..]);
-    if let Some(processed) = batch("upsert", "CSV", &[csv], text) {
-        assert_eq!(processed as usize + 1, split(text, &[]).len());
+    with_org(|org| batch(org, "upsert", "CSV", &[CSV], text));
+    let mut cutter = Cutter::new(Limits::default());
+    cutter.push(text);
+    cutter.end();
+    if let Ok(Some(Batch { rows, body, .. })) = cutter.next() {
+        let processed = with_org(|org| batch(org, "insert", "CSV", &[CSV], &body));
+        assert!(processed.is_none_or(|processed| processed == rows.end - rows.start));
     }
 }
 
 /// A batch of JSON ends; the org finds as many records as there are in the list.
 fn org_json(text: &[u8]) {
     let json = (&b"content-type"[..], &b"application/json"[..]);
-    if let Some(processed) = batch("upsert", "JSON", &[json], text) {
-        let list: Vec<serde_json::Value> = serde_json::from_slice(text).unwrap();
+    if let Some(processed) = with_org(|org| batch(org, "upsert", "JSON", &[json], text)) {
+        let text = String::from_utf8_lossy(text);
+        let list: Vec<IgnoredAny> = serde_json::from_str(&text).unwrap();
         assert_eq!(processed as usize, list.len());
     }
 }
 
 /// A batch of XML ends.
 fn org_xml(text: &[u8]) {
-    batch("upsert", "XML", &[(b"content-type", b"application/xml")], text);
+    with_org(|org| batch(org, "upsert", "XML", &[(b"content-type", b"application/xml")], text));
 }
 
 /// A query ends, and what it finds is a whole file.
 fn org_soql(text: &[u8]) {
-    batch("query", "CSV", &[(b"content-type", b"text/csv")], text);
+    with_org(|org| batch(org, "query", "CSV", &[(b"content-type", b"text/csv")], text));
 }
 
-/// What claims to be packed is unpacked to the same records, or refused.
+/// What claims to be packed is refused, or means the same as when it comes plain.
 fn org_gzip(body: &[u8]) {
-    let headers: [(&[u8], &[u8]); 2] =
-        [(b"content-type", b"text/csv"), (b"content-encoding", b"gzip")];
-    let mut plain = Vec::new();
-    let unpacked = MultiGzDecoder::new(body).take(1 << 17).read_to_end(&mut plain);
-    if let Some(processed) = batch("insert", "CSV", &headers, body) {
-        unpacked.unwrap();
-        assert_eq!(processed as usize + 1, split(&plain, &[]).len());
+    let packed: Header<'_> = (b"content-encoding", b"gzip");
+    if let Some(processed) = with_org(|org| batch(org, "insert", "CSV", &[CSV, packed], body)) {
+        let mut plain = Vec::new();
+        MultiGzDecoder::new(body).take(1 << 17).read_to_end(&mut plain).unwrap();
+        let again = with_org(|org| batch(org, "insert", "CSV", &[CSV], &plain));
+        assert_eq!(again, Some(processed));
     }
 }
