@@ -15,7 +15,9 @@ use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::{Request, Response};
 use serde::de::{DeserializeOwned, IgnoredAny};
-use sfbulk::rows::{Batch, Cutter, Decoder, Framer, InOrder, Limits, Records, outcomes_from_csv};
+use sfbulk::rows::{
+    Batch, Cutter, Decoder, Framed, Framer, Have, InOrder, Limits, Records, Rows, outcomes_from_csv,
+};
 use sfbulk::{
     Ask, BatchId, Checkpoint, Difference, Document, Error, ErrorInfo, Expect, Failure, Host, Job,
     JobId, Note, Offline, Page, RecordId, Reply, ResultId, Session, Spec, Summary, Time,
@@ -30,20 +32,18 @@ pub struct Target {
     pub name: &'static str,
     /// Reads these bytes, and panics if something does not hold.
     pub run: fn(&[u8]),
-    /// Of a reader that takes pieces: all that it tells of a text in pieces of these sizes, and
-    /// the rest in one.
-    pub told: Option<fn(&[u8], &[usize]) -> String>,
+    /// All that a reader tells that takes pieces.
+    pub told: Option<Told>,
 }
+
+/// What a reader tells of a text in pieces of these sizes, and the rest in one.
+pub type Told = fn(&[u8], &[usize]) -> String;
 
 const fn target(name: &'static str, run: fn(&[u8])) -> Target {
     Target { name, run, told: None }
 }
 
-const fn piecewise(
-    name: &'static str,
-    run: fn(&[u8]),
-    told: fn(&[u8], &[usize]) -> String,
-) -> Target {
+const fn piecewise(name: &'static str, run: fn(&[u8]), told: Told) -> Target {
     Target { name, run, told: Some(told) }
 }
 
@@ -78,7 +78,7 @@ pub fn run(name: &str, bytes: &[u8]) {
 }
 
 /// In one piece, cut at a place that the bytes decide, and in the smallest pieces.
-fn same_in_pieces(bytes: &[u8], told: fn(&[u8], &[usize]) -> String) {
+fn same_in_pieces(bytes: &[u8], told: Told) {
     let sum: usize = bytes.iter().map(|byte| usize::from(*byte)).sum();
     let whole = told(bytes, &[]);
     assert_eq!(whole, told(bytes, &[sum % (bytes.len() + 1)]));
@@ -95,6 +95,10 @@ fn pieces<'a>(mut text: &'a [u8], sizes: &[usize]) -> Vec<&'a [u8]> {
     }
     pieces.push(text);
     pieces
+}
+
+fn index(n: u64) -> usize {
+    usize::try_from(n).unwrap()
 }
 
 /// The records that the `csv` crate finds.
@@ -145,15 +149,15 @@ fn cutter(text: &[u8]) {
     let all = by_csv_crate(text);
     let mut next = (0, 0);
     for Batch { rows, body, source } in &batches {
-        assert!((rows.start, source.start >= next.1) == (next.0, true), "{batches:?}");
+        assert!(rows.start == next.0 && source.start >= next.1, "{batches:?}");
         assert!(rows.end - rows.start <= LIMITS.records && body.len() <= LIMITS.bytes);
         assert!(source.end <= text.len() as u64 && std::str::from_utf8(body).is_ok());
-        let (from, to) = (rows.start as usize + 1, rows.end as usize + 1);
+        let (from, to) = (index(rows.start) + 1, index(rows.end) + 1);
         assert_eq!(by_csv_crate(body), [&all[..1], &all[from..to]].concat());
         next = (rows.end, source.end);
     }
     if result.is_ok() {
-        assert_eq!(next.0 as usize + 1, all.len(), "not every record is in a batch");
+        assert_eq!(index(next.0) + 1, all.len(), "not every record is in a batch");
     }
 }
 
@@ -197,29 +201,29 @@ fn records(text: &[u8]) {
 struct Framing {
     header: Option<Bytes>,
     records: Vec<u8>,
-    pages: Vec<sfbulk::rows::Rows>,
-    result: Option<Result<sfbulk::rows::Framed, Error>>,
+    pages: Vec<Rows>,
+    result: Option<Result<Framed, Error>>,
 }
 
-fn frame(text: &[u8], sizes: &[usize], have: Option<sfbulk::rows::Have>) -> Framing {
-    let (mut framer, mut framing) = (Framer::new(have), Framing::default());
+fn frame(text: &[u8], sizes: &[usize], have: Option<Have>) -> Framing {
+    let (mut framer, mut found) = (Framer::new(have), Framing::default());
     let mut run = || {
         for piece in pieces(text, sizes) {
             framer.push(piece);
             while let Some(page) = framer.page()? {
-                framing.pages.push(page);
+                found.pages.push(page);
             }
         }
-        let (last, framed) = framer.finish()?;
-        framing.pages.extend(last);
-        Ok(framed)
+        let (last, whole) = framer.finish()?;
+        found.pages.extend(last);
+        Ok(whole)
     };
-    framing.result = Some(run());
-    for page in &framing.pages {
-        framing.header.get_or_insert_with(|| page.header.clone());
-        framing.records.extend_from_slice(&page.records);
+    found.result = Some(run());
+    for page in &found.pages {
+        found.header.get_or_insert_with(|| page.header.clone());
+        found.records.extend_from_slice(&page.records);
     }
-    framing
+    found
 }
 
 fn told_by_framer(text: &[u8], sizes: &[usize]) -> String {
@@ -235,7 +239,7 @@ fn framer(text: &[u8]) {
     let whole = frame(text, &vec![7; text.len() / 7], None);
     let Some(Ok(framed)) = whole.result else { return };
     let all = by_csv_crate(text);
-    assert_eq!(framed.rows as usize, all.len().saturating_sub(1));
+    assert_eq!(index(framed.rows), all.len().saturating_sub(1));
     assert!(all.iter().all(|record| record.len() == all[0].len()));
     let mut before = Vec::new();
     for page in whole.pages {
@@ -713,7 +717,7 @@ fn org_json(text: &[u8]) {
     if let Some(processed) = with_org(|org| batch(org, "upsert", "JSON", &[json], text)) {
         let text = String::from_utf8_lossy(text);
         let list: Vec<IgnoredAny> = serde_json::from_str(&text).unwrap();
-        assert_eq!(processed as usize, list.len());
+        assert_eq!(index(processed), list.len());
     }
 }
 

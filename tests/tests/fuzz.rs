@@ -15,7 +15,7 @@ use sfbulk_tests::mutate::{mutate, shrink};
 use sfbulk_tests::seeds::{seeds, words};
 use sfbulk_tests::targets::{TARGETS, Target};
 
-/// What takes longer is taken for a hang; a target takes a thousandth of it.
+/// What takes longer is taken for a hang; a target takes a hundredth of it, and a new org a tenth.
 const HANG: Duration = Duration::from_secs(2);
 
 /// Documents above this are not cut at every byte.
@@ -23,6 +23,9 @@ const SMALL: usize = 8 << 10;
 
 /// More memory than the whole test ever needs, in kilobytes.
 const MEMORY: u64 = 512 << 10;
+
+/// The name of the threads that try.
+const WORKER: &str = "fuzz";
 
 fn setting(name: &str) -> Option<u64> {
     env::var(name).ok().map(|text| text.parse().expect(name))
@@ -98,24 +101,26 @@ fn no_input_breaks_a_reader() {
         TARGETS.iter().filter(|target| only.as_ref().is_none_or(|name| name == target.name));
     let waiting: Mutex<VecDeque<&Target>> = Mutex::new(chosen.collect());
     let failures = Mutex::new(Vec::new());
-    std::panic::set_hook(Box::new(|_| {})); // what fails is told below, shrunk
+    let work = || {
+        while let Some(target) = { waiting.lock().unwrap().pop_front() } {
+            match fuzz(target, time, &mut Chance::new(seed)) {
+                Ok(executions) => println!("{:12} {executions:9} executions", target.name),
+                Err(why) => failures.lock().unwrap().push(format!("{}: {why}", target.name)),
+            }
+        }
+    };
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // What fails while it is tried is told below, shrunk.
+        if thread::current().name() != Some(WORKER) {
+            hook(panic);
+        }
+    }));
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    let Some(target) = waiting.lock().unwrap().pop_front() else { break };
-                    let mut chance = Chance::new(seed);
-                    match fuzz(target, time, &mut chance) {
-                        Ok(executions) => println!("{:12} {executions:9} executions", target.name),
-                        Err(why) => {
-                            failures.lock().unwrap().push(format!("{}: {why}", target.name))
-                        }
-                    }
-                }
-            });
+            thread::Builder::new().name(WORKER.into()).spawn_scoped(scope, work).unwrap();
         }
     });
-    let _ = std::panic::take_hook();
     let failures = failures.into_inner().unwrap();
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
     if let Some(peak) = peak_memory() {
