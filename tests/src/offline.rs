@@ -207,7 +207,8 @@ impl Offline {
 
     /// Another client goes on with this job; it gets all its rows again, and begins its own clock.
     pub fn resume(&mut self, job: Job, batches: Vec<Batch>) {
-        let known = self.saved.as_ref().map(|_| (job.checkpoint().rows(), job.summary().jobs.len()));
+        let known =
+            self.saved.as_ref().map(|_| (job.checkpoint().rows(), job.summary().jobs.len()));
         self.say(Said::Resumed(known));
         self.job = job;
         self.batches = batches.into();

@@ -317,7 +317,12 @@ fn crashes() -> Vec<Scenario> {
         },
         Scenario {
             killed_after: Some(|note| matches!(note, Note::Finished { .. })),
-            ..Scenario::query("killed_query", "a query is killed, and another goes on", five, server())
+            ..Scenario::query(
+                "killed_query",
+                "a query is killed, and another goes on",
+                five,
+                server(),
+            )
         },
     ]
 }

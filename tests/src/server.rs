@@ -203,7 +203,9 @@ impl Server {
         match deviation {
             Some(Deviation::Masked(mask)) => mask.clone(),
             Some(Deviation::Echo) => page(500, "text/html", format!("session {}", self.token())),
-            Some(Deviation::Edited(edit)) if response.status().is_success() => response.map(|body| edit(&text(&body)).into()),
+            Some(Deviation::Edited(edit)) if response.status().is_success() => {
+                response.map(|body| edit(&text(&body)).into())
+            }
             None | Some(Deviation::Unlisted | Deviation::Stranger) => {
                 self.acknowledge(&mut response);
                 response
@@ -372,9 +374,8 @@ impl Server {
         }
         let first = (file[10..].parse::<usize>().unwrap() - 1) * self.rows_per_file;
         let rows = self.table.iter().enumerate().skip(first).take(self.rows_per_file);
-        let rows = rows.map(|(n, row)| {
-            format!("\"0010000000{n:05}AAA\",\"{}\"\n", row.replace('"', "\"\""))
-        });
+        let rows = rows
+            .map(|(n, row)| format!("\"0010000000{n:05}AAA\",\"{}\"\n", row.replace('"', "\"\"")));
         page(200, CSV, format!("\"Id\",\"Name\"\n{}", rows.collect::<String>()))
     }
 }

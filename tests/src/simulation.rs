@@ -106,7 +106,8 @@ impl Played {
         for failure in self.failures.iter().take(20) {
             writeln!(page, "  SEED={}: {}", failure.0, first(failure)).unwrap();
         }
-        let pairs = MENU.iter().flat_map(|fault| fault.kinds.iter().map(|kind| (fault.name, *kind)));
+        let pairs =
+            MENU.iter().flat_map(|fault| fault.kinds.iter().map(|kind| (fault.name, *kind)));
         let (hit, missed): (Vec<_>, Vec<_>) =
             pairs.partition(|pair| self.struck.contains_key(pair));
         let (hits, all) = (hit.len(), hit.len() + missed.len());
