@@ -1,15 +1,15 @@
 //! The bugs, as data: each is a place in the core, and what stands there instead.
 
 /// A wrong variant of the core, one line or a few.
-pub struct Bug {
+pub(crate) struct Bug {
     /// What is wrong with it.
-    pub what: &'static str,
+    pub(crate) what: &'static str,
     /// Where, below `core/src`.
-    pub file: &'static str,
+    pub(crate) file: &'static str,
     /// What stands there once.
-    pub right: &'static str,
+    pub(crate) right: &'static str,
     /// What is put in its place.
-    pub wrong: &'static str,
+    pub(crate) wrong: &'static str,
 }
 
 const fn bug(
@@ -22,7 +22,7 @@ const fn bug(
 }
 
 /// All of them.
-pub const BUGS: [Bug; 36] = [
+pub(crate) const BUGS: [Bug; 36] = [
     // ---- lost answers ----
     bug(
         "a batch whose answer was lost is sent again at once",
@@ -93,20 +93,20 @@ pub const BUGS: [Bug; 36] = [
     bug(
         "a lost request counts as one that never left",
         "judge.rs",
-        "Reply::Failed(Failure::Lost(reason)) => Verdict::Unknown { reason, again: None },\n        Reply::Failed(Failure::Unsent(reason)) => {",
+        "Reply::Failed(Failure::Lost(reason)) => {\n            Verdict::Unknown(Doubtful { reason, again: None, broken: true })\n        }\n        Reply::Failed(Failure::Unsent(reason)) => {",
         "Reply::Failed(Failure::Lost(reason) | Failure::Unsent(reason)) => {",
     ),
     bug(
         "the API's word that it failed on its way counts as a refusal",
         "job/reply.rs",
-        "if leaves_open(code.as_ref()) && !self.ledger.query {\n                return",
-        "if false {\n                return",
+        "match leaves_open(code.as_ref()) {",
+        "match leaves_open(code.as_ref()) && false {",
     ),
     bug(
-        "an answer about another kind of thing counts as success of a batch",
+        "an answer that cannot be read counts as a refusal",
         "judge.rs",
-        "Err(reason) => Verdict::Unknown { reason, again: None },",
-        "Err(reason) => refused(crate::error::ErrorInfo { message: reason, ..Default::default() }, response.headers()),",
+        "Err(reason) => Verdict::Unknown(Doubtful { reason, again: None, broken: true }),",
+        "Err(message) => refused(ErrorInfo { message, ..ErrorInfo::default() }, response.headers()),",
     ),
     bug(
         "submissions do not pause while a job is in doubt",
@@ -124,8 +124,8 @@ pub const BUGS: [Bug; 36] = [
     bug(
         "nothing is stored after a job was created",
         "job/reply.rs",
-        "self.save.must = true;",
-        "",
+        "self.save.must = true;\n        self.summary",
+        "self.summary",
     ),
     bug(
         "a resumed run does not fence the jobs of the one before",
@@ -155,14 +155,14 @@ pub const BUGS: [Bug; 36] = [
     bug(
         "a result that is a row short is believed",
         "call.rs",
-        "let fits = count == wanted ||",
-        "let fits = count + 1 >= wanted ||",
+        "Self::All => outcomes == rows,",
+        "Self::All => outcomes == rows || outcomes + 1 == rows,",
     ),
     bug(
-        "a result that holds too few rows is not read again",
-        "job/reply.rs",
-        "if (got != wanted && !partial)",
-        "if (got > wanted && !partial)",
+        "the result of a failed batch is believed, however many rows it has",
+        "call.rs",
+        "outcomes == processed.min(rows) ||",
+        "outcomes <= rows || outcomes == processed.min(rows) ||",
     ),
     bug(
         "a completed batch is good in every row",
