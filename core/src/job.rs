@@ -43,7 +43,7 @@ use crate::checkpoint::Checkpoint;
 use crate::errand::{Errand, errands};
 use crate::error::{Error, ErrorInfo, ErrorKind};
 use crate::host::Host;
-use crate::info::{BatchState, JobState};
+use crate::info::JobState;
 use crate::ledger::{File, JobRecord, Ledger, Stage};
 use crate::pace::Pace;
 use crate::rows::Batch;
@@ -517,8 +517,9 @@ impl Job {
             Errand::Fetch { batch, .. } => {
                 let rows = ledger.batches[batch].rows.clone();
                 let sent = ledger.sent(batch).ok_or_else(gone)?;
-                let (job, id, partial) = (sent.job, sent.id, sent.state == BatchState::Failed);
-                let expect = Expect::Outcomes { rows, partial, at_most: bounds.result };
+                let expect =
+                    Expect::Outcomes { rows, count: sent.outcomes(), at_most: bounds.result };
+                let (job, id) = (sent.job, sent.id);
                 (wire.result(ledger.jobs[job].id, id)?, expect)
             }
             Errand::Close { job } => {

@@ -131,6 +131,7 @@ fn check_instance(text: &str) -> Result<String, Error> {
     };
     match scheme {
         _ if authority.as_str().contains('@') => bad("it holds a user name"),
+        _ if authority.host().is_empty() => bad("it has no host"),
         _ if !matches!(uri.path(), "" | "/") || uri.query().is_some() => {
             bad("only the host is wanted, no path")
         }
@@ -175,6 +176,8 @@ mod tests {
             "https://acme.my.salesforce.com?x=1",
             "ftp://acme.my.salesforce.com",
             "https://acme\n.com",
+            "https://:",
+            "https://:8443",
         ] {
             let error = Session::new(bad, "00D!x").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Usage, "{bad}");

@@ -36,15 +36,8 @@ pub struct Fault {
 
 const ALL: &[Kind] = &Kind::ALL;
 const WRITES: &[Kind] = &[Kind::Create, Kind::Submit, Kind::Close, Kind::Abort];
-const DOCUMENTS: &[Kind] = &[
-    Kind::Create,
-    Kind::Submit,
-    Kind::List,
-    Kind::Count,
-    Kind::Inspect,
-    Kind::Close,
-    Kind::Abort,
-];
+const DOCUMENTS: &[Kind] =
+    &[Kind::Create, Kind::Submit, Kind::List, Kind::Count, Kind::Inspect, Kind::Close, Kind::Abort];
 const DATA: &[Kind] = &[Kind::Inspect, Kind::Result, Kind::File];
 const LIST: &[Kind] = &[Kind::List];
 const BATCHES: &[Kind] = &[Kind::Submit, Kind::List, Kind::Inspect, Kind::Result, Kind::Close];
@@ -107,7 +100,9 @@ pub const MENU: [Fault; 40] = [
     lasting("404", ALL, |_| Deviation::Instead(html(404))),
     lasting("409 or 431", ALL, |chance| Deviation::Instead(html([409, 431][chance.index(2)]))),
     lasting("quota", ALL, |_| Deviation::Instead(error(400, "ExceededQuota", "no more today"))),
-    lasting("invalid", BATCHES, |_| Deviation::Instead(error(400, "InvalidBatch", "no such thing"))),
+    lasting("invalid", BATCHES, |_| {
+        Deviation::Instead(error(400, "InvalidBatch", "no such thing"))
+    }),
     lasting("aborted by another user", ALL, |_| Deviation::ForeignAbort),
     lasting("given up by the server", ALL, |_| Deviation::JobFails),
     lasting("a batch of another user", ALL, |_| Deviation::Stranger),
@@ -150,9 +145,17 @@ enum When {
     /// At the nth request from here on, once.
     Nth(usize, Fault),
     /// At one in so many, whatever they are.
-    Often { one_in: u64, menu: Vec<Fault>, stuck: Option<(Kind, Fault, u32)> },
+    Often {
+        one_in: u64,
+        menu: Vec<Fault>,
+        stuck: Option<(Kind, Fault, u32)>,
+    },
     /// At one in so many, passing faults only, and not too many of them.
-    Seldom { one_in: u64, menu: Vec<Fault>, left: Left },
+    Seldom {
+        one_in: u64,
+        menu: Vec<Fault>,
+        left: Left,
+    },
 }
 
 /// How much more a run can bear.

@@ -50,9 +50,8 @@ pub(crate) struct Progress {
 /// The records of a batch's body, the cells of each joined by bars.
 pub fn records(body: &[u8]) -> Vec<String> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(body);
-    let record = |record: Result<csv::StringRecord, _>| {
-        record.unwrap().iter().collect::<Vec<_>>().join("|")
-    };
+    let record =
+        |record: Result<csv::StringRecord, _>| record.unwrap().iter().collect::<Vec<_>>().join("|");
     reader.records().map(record).collect()
 }
 

@@ -9,6 +9,8 @@
 //! - [`practice`]: a practice org on loopback, for the executors that use sockets.
 //! - [`built`]: the programs that tests run.
 //! - [`chance`]: repeatable chance, for seeded worlds.
+//! - [`targets`]: every reader of bytes, with what it must hold to whatever comes; [`seeds`]: what is
+//!   nearly right, for a start; [`mutate`]: what is made of it.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc)] // a test panics where it fails
@@ -21,14 +23,18 @@ pub mod dialogue;
 pub mod document;
 pub mod faults;
 pub mod jobs;
+pub mod mutate;
 pub mod offline;
 pub mod oracle;
 pub mod practice;
 pub mod scenarios;
 pub mod script;
+pub mod seeds;
 pub mod server;
 pub mod simulation;
 pub mod socket;
+pub mod sweep;
+pub mod targets;
 pub mod worlds;
 
 /// The front page's code compiles.

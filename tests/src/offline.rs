@@ -98,6 +98,8 @@ pub struct Offline {
     pub logins: u32,
     /// What makes the application abort.
     pub aborts_after: fn(&Note) -> bool,
+    /// The application can forget a query's rows, and has it start over if they prove incomplete.
+    pub starts_over: bool,
     /// The outcomes that reached the application, in the order of their rows.
     pub outcomes: Vec<Outcome>,
     /// The records that reached the application.
@@ -132,6 +134,7 @@ impl Offline {
             log: Vec::new(),
             logins: u32::MAX,
             aborts_after: |_| false,
+            starts_over: false,
             outcomes: Vec::new(),
             records: String::new(),
             saved: None,
@@ -204,7 +207,8 @@ impl Offline {
 
     /// Another client goes on with this job; it gets all its rows again, and begins its own clock.
     pub fn resume(&mut self, job: Job, batches: Vec<Batch>) {
-        let known = self.saved.as_ref().map(|_| (job.checkpoint().rows(), job.summary().jobs.len()));
+        let known =
+            self.saved.as_ref().map(|_| (job.checkpoint().rows(), job.summary().jobs.len()));
         self.say(Said::Resumed(known));
         self.job = job;
         self.batches = batches.into();
@@ -250,10 +254,22 @@ impl Offline {
             Step::Wait(until) => self.wait(until),
             Step::Done(result) => {
                 self.say(Said::Done(result.clone()));
-                return Some(result);
+                let starts_over = self.starts_over && self.job.start_over();
+                if !starts_over {
+                    return Some(result);
+                }
+                self.start_over();
             }
         }
         None
+    }
+
+    /// The application forgets a query's rows, which all come again.
+    fn start_over(&mut self) {
+        self.say(Said::Told("start over"));
+        self.records.clear();
+        self.under_way.clear();
+        self.events.clear();
     }
 
     fn feed(&mut self) {

@@ -20,6 +20,7 @@ use sfbulk::rows::{Fate, Outcome};
 use sfbulk::{Error, ErrorKind, Note, Summary};
 
 use crate::offline::{Offline, Said};
+use crate::script::Kind;
 use crate::server::{ALIEN, CANARY};
 
 /// What a run came to; `None` if it was cut off.
@@ -43,7 +44,10 @@ pub struct Oracle {
     /// Of this run: ids given to rows, and how many rows of each content are said not to be there.
     ids: BTreeSet<String>,
     ruled_out: BTreeMap<String, usize>,
-    /// Jobs that nobody may know of, and jobs that were named.
+    /// Jobs being created, jobs whose creation was not stored, jobs that nobody may know of, and jobs
+    /// that were named.
+    creating: usize,
+    unsaved: usize,
     orphans: usize,
     named: BTreeSet<String>,
 }
@@ -65,6 +69,8 @@ impl Oracle {
             version: 0,
             ids: BTreeSet::new(),
             ruled_out: BTreeMap::new(),
+            creating: 0,
+            unsaved: 0,
             orphans: 0,
             named: BTreeSet::new(),
         }
@@ -95,14 +101,23 @@ impl Oracle {
             Said::Note(note) => {
                 no_secret(&format!("{note:?}"));
                 match note {
+                    Note::Created(_) => (self.creating, self.unsaved) = (0, 1),
                     Note::Orphan => self.orphans += 1,
                     Note::LeftOpen { job, .. } => drop(self.named.insert(job.to_string())),
                     _ => {}
                 }
             }
-            Said::Done(Err(error)) => no_secret(&format!("{error:?} {error}")),
+            Said::Request(_, request) if Kind::of(request) == Kind::Create => self.creating += 1,
             Said::Outcomes(_, outcomes) => no_secret(&format!("{outcomes:?}")),
-            Said::Gone => self.orphans += 1, // what was under way may have created one
+            Said::Done(Err(error)) => {
+                no_secret(&format!("{error:?} {error}"));
+                self.orphans += std::mem::take(&mut self.creating);
+            }
+            Said::Saved(true) => self.unsaved = 0,
+            Said::Gone => {
+                self.orphans += std::mem::take(&mut self.creating);
+                self.orphans += std::mem::take(&mut self.unsaved);
+            }
             _ => {}
         }
     }

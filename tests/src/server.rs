@@ -135,6 +135,11 @@ impl Server {
         self
     }
 
+    /// The records that every query finds.
+    pub fn rows(&self) -> &[String] {
+        &self.table
+    }
+
     /// A session that is good until it expires.
     pub fn session(&self) -> Session {
         Session::new(INSTANCE, self.token()).unwrap()
@@ -198,7 +203,9 @@ impl Server {
         match deviation {
             Some(Deviation::Masked(mask)) => mask.clone(),
             Some(Deviation::Echo) => page(500, "text/html", format!("session {}", self.token())),
-            Some(Deviation::Edited(edit)) => response.map(|body| edit(&text(&body)).into()),
+            Some(Deviation::Edited(edit)) if response.status().is_success() => {
+                response.map(|body| edit(&text(&body)).into())
+            }
             None | Some(Deviation::Unlisted | Deviation::Stranger) => {
                 self.acknowledge(&mut response);
                 response
@@ -367,9 +374,8 @@ impl Server {
         }
         let first = (file[10..].parse::<usize>().unwrap() - 1) * self.rows_per_file;
         let rows = self.table.iter().enumerate().skip(first).take(self.rows_per_file);
-        let rows = rows.map(|(n, row)| {
-            format!("\"0010000000{n:05}AAA\",\"{}\"\n", row.replace('"', "\"\""))
-        });
+        let rows = rows
+            .map(|(n, row)| format!("\"0010000000{n:05}AAA\",\"{}\"\n", row.replace('"', "\"\"")));
         page(200, CSV, format!("\"Id\",\"Name\"\n{}", rows.collect::<String>()))
     }
 }
@@ -451,9 +457,10 @@ impl Server {
             .sum()
     }
 
-    /// The jobs that take batches, and how many each has.
+    /// The jobs that take batches, and how many each has, those of other people not counted.
     pub fn open_jobs(&self) -> Vec<(String, usize)> {
+        let ours = |batch: &&Batch| !batch.records.iter().any(|record| record.starts_with(ALIEN));
         let open = self.jobs.iter().filter(|job| job.state == "Open");
-        open.map(|job| (job.id.clone(), job.batches.len())).collect()
+        open.map(|job| (job.id.clone(), job.batches.iter().filter(ours).count())).collect()
     }
 }

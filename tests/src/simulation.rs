@@ -1,5 +1,6 @@
 //! Many [worlds](crate::worlds), played by two threads, and what is said of them in the end.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,7 +44,7 @@ pub fn play(seed: u64) -> Result<Struck, String> {
     match result {
         Ok(()) => Ok(struck.unwrap_or_default()),
         Err(why) => {
-            let why = why.downcast::<String>().map_or("it panicked".into(), |why| *why);
+            let why = said(&*why);
             Err(format!("{why}\n{}\nthis was SEED={seed}", dialogue::render(&world.offline.log)))
         }
     }
@@ -86,6 +87,12 @@ fn add(all: &mut Struck, struck: Struck) {
     struck.into_iter().for_each(|(what, times)| *all.entry(what).or_default() += times);
 }
 
+/// What a panic said.
+pub(crate) fn said(why: &(dyn Any + Send)) -> String {
+    let text = why.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| why.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
+}
+
 impl Played {
     /// The page at the end: what went wrong, and which faults struck what.
     pub fn report(&self) -> String {
@@ -99,7 +106,8 @@ impl Played {
         for failure in self.failures.iter().take(20) {
             writeln!(page, "  SEED={}: {}", failure.0, first(failure)).unwrap();
         }
-        let pairs = MENU.iter().flat_map(|fault| fault.kinds.iter().map(|kind| (fault.name, *kind)));
+        let pairs =
+            MENU.iter().flat_map(|fault| fault.kinds.iter().map(|kind| (fault.name, *kind)));
         let (hit, missed): (Vec<_>, Vec<_>) =
             pairs.partition(|pair| self.struck.contains_key(pair));
         let (hits, all) = (hit.len(), hit.len() + missed.len());

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use sfbulk::rows::{Batch, Cutter, Fate, Limits};
-use sfbulk::{Bounds, Checkpoint, Error, ErrorKind, Job, Session, Spec, Step, Summary};
+use sfbulk::{Bounds, Checkpoint, Error, ErrorKind, Job, Session, Spec};
 
 use crate::chance::Chance;
 use crate::faults::Trouble;
@@ -77,6 +77,7 @@ impl World {
         let server = server(&mut chance, rows, bounded);
         let offline = Offline::new(Job::new(spec.clone()).unwrap(), batches, server);
         let mut world = Self { offline, oracle, spec, input, bounded, chance, runs: 0 };
+        world.offline.starts_over = true;
         world.offline.network.piece = 1 + world.chance.index(100);
         world.offline.network.chance = Some(world.chance.clone());
         world
@@ -110,17 +111,13 @@ impl World {
                 self.kill();
                 return None;
             }
-            let end = self.perform(next);
+            let end = self.offline.perform(next);
             self.oracle.look(&self.offline);
             if end.is_some() {
                 return end;
             }
         }
         panic!("stuck: the run does not end");
-    }
-
-    fn perform(&mut self, step: Step) -> Option<Result<Summary, Error>> {
-        self.offline.perform(step)
     }
 
     /// The client is killed. What it had sent arrives at once, late or never.

@@ -20,11 +20,14 @@ pub(crate) async fn resume_from(start: Start, name: &Path) -> Result<Start, Erro
     unblock(move || start.resume_from(&name)).await
 }
 
+/// What a thread gives back: the file, unless it was removed, and what came of it.
+type Done = (Option<CheckpointFile>, Result<(), Error>);
+
 /// Keeps the checkpoint of a run that has a file for it.
 pub(crate) struct Keeper {
     /// Not there while a thread has it, and no longer there once it was removed.
     file: Option<CheckpointFile>,
-    under_way: Option<Task<(Option<CheckpointFile>, Result<(), Error>)>>,
+    under_way: Option<Task<Done>>,
 }
 
 impl Keeper {

@@ -28,9 +28,8 @@ pub(crate) struct Run {
     news: bool,
     /// Until when it waits, if nothing happens.
     until: Option<(Time, Reason)>,
-    over: bool,
-    /// It is over, and well.
-    well: bool,
+    /// Once it is over: whether all is well.
+    over: Option<bool>,
 }
 
 impl Run {
@@ -51,8 +50,7 @@ impl Run {
             asked: false,
             news: true,
             until: None,
-            over: false,
-            well: false,
+            over: None,
         })
     }
 
@@ -72,7 +70,7 @@ impl Run {
 
     /// The next page; `None` once all is over, which an error is too.
     pub(crate) fn poll_page(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Page, Error>>> {
-        while !self.over {
+        while self.over.is_none() {
             if !self.news {
                 let page = ready!(self.poll_event(cx));
                 self.news = true;
@@ -97,8 +95,7 @@ impl Run {
                     self.news = false;
                 }
                 Step::Done(result) => {
-                    self.over = true;
-                    self.well = result.is_ok();
+                    self.over = Some(result.is_ok());
                     self.calls.cut_off();
                     if let Err(error) = result {
                         return Poll::Ready(Some(Err(error)));
@@ -113,16 +110,17 @@ impl Run {
     /// rows it was given.
     pub(crate) fn start_over(&mut self) -> bool {
         let again = self.job.start_over();
-        self.over &= !again;
+        if again {
+            self.over = None;
+        }
         again
     }
 
     /// All is over, and in the application's hands. If it is well, nobody will resume this run.
     pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<Summary, Error>> {
-        if self.well {
-            self.keeper.remove();
-        } else {
-            self.keeper.leave();
+        match self.over {
+            Some(true) => self.keeper.remove(),
+            _ => self.keeper.leave(),
         }
         self.keeper.poll(cx).map_ok(|()| self.job.summary().clone())
     }

@@ -420,9 +420,8 @@ struct Run {
     executor: Executor,
     job: Job,
     desk: Desk,
-    over: bool,
-    /// It is over, and well.
-    well: bool,
+    /// Once it is over: whether all is well.
+    over: Option<bool>,
 }
 
 /// The host of a run that is pulled: pages are laid down until they are taken.
@@ -448,7 +447,7 @@ impl Run {
         let executor = Executor::new(client.transport.clone());
         let (login, on_note) = (Arc::clone(&client.login), Arc::clone(&client.on_note));
         let desk = Desk { source, login, on_note, pages: VecDeque::new(), checkpoint };
-        Ok(Self { executor, job, desk, over: false, well: false })
+        Ok(Self { executor, job, desk, over: None })
     }
 
     /// The next page; `None` once all is well over.
@@ -457,12 +456,11 @@ impl Run {
             if let Some(page) = self.desk.pages.pop_front() {
                 return Ok(Some(page));
             }
-            if self.over {
+            if self.over.is_some() {
                 return Ok(None);
             }
             if let Some(result) = self.executor.turn(&mut self.job, &mut self.desk) {
-                self.over = true;
-                self.well = result.is_ok();
+                self.over = Some(result.is_ok());
                 result?;
             }
         }
@@ -499,14 +497,14 @@ impl Run {
         let again = self.job.start_over();
         if again {
             self.executor.cut_off();
-            self.over = false;
+            self.over = None;
         }
         again
     }
 
     /// All is over, and in the application's hands. If it is well, nobody will resume this run.
     fn end(&mut self) -> Result<Summary, Error> {
-        let checkpoint = self.desk.checkpoint.take().filter(|_| self.well);
+        let checkpoint = self.desk.checkpoint.take().filter(|_| self.over == Some(true));
         checkpoint.map_or(Ok(()), CheckpointFile::remove)?;
         Ok(self.job.summary().clone())
     }

@@ -264,8 +264,8 @@ impl Job {
         let wanted = rows.end - rows.start;
         let Received { rows: got, succeeded, created, .. } = received;
         let Some(sent) = self.ledger.sent(batch) else { return };
-        let partial = sent.state == BatchState::Failed && got < wanted;
-        if (got != wanted && !partial) || succeeded > got || created > succeeded {
+        let fits = sent.outcomes().fits(wanted, got, succeeded);
+        if !fits || succeeded > got || created > succeeded {
             let why = format!(
                 "the batch has {wanted} rows, but its result tells of {got}; \
                  which of them are meant cannot be known"
@@ -276,7 +276,7 @@ impl Job {
         self.summary.succeeded += succeeded;
         self.summary.created += created;
         self.summary.failed += got - succeeded;
-        if partial {
+        if got < wanted {
             self.settle_as(rows.start + got..rows.end, Fate::Unknown, &why);
         }
         self.ledger.settle(batch);
@@ -343,6 +343,9 @@ impl Job {
             (_, Class::Session) => self.expired(epoch, info),
             (_, Class::Unsent) => self.unsent(tag, errand, &info.message, now),
             (_, Class::Passing) => {
+                if errand == Errand::Create && leaves_open(code.as_ref()) {
+                    self.note(Note::Orphan);
+                }
                 if !self.try_again(errand, false, &info.to_string(), again, now) {
                     let error = self.failure(errand, ErrorKind::Unreachable, "failed too often");
                     self.give_up(errand, error.answered(info));
@@ -362,7 +365,7 @@ impl Job {
                 if is_about_content(code.as_ref()) && !self.ledger.query =>
             {
                 self.bodies.remove(&batch);
-                self.save.news += 1;
+                self.save.must = true; // or a run that goes on would have to hold it
                 self.ledger.batches[batch].stage = Stage::Refused { why: info.to_string() };
             }
             (Errand::Count { job }, Class::Final) => self.counted(job, None),
