@@ -182,7 +182,7 @@ fn query_by_ureq(stage: &Stage, spec: Spec, _: &str) -> Queried {
     let server = Arc::clone(&stage.server);
     let client = sfbulk_ureq::Client::new(move || practice::session(&server));
     let mut csv = Vec::new();
-    Queried::of(client.csv(spec, &mut csv), csv)
+    Queried::of(client.fetch(spec).csv(&mut csv), csv)
 }
 
 fn load_by_async_std(_: &Stage, login: Login, spec: Spec, limits: Limits, csv: String) -> Loaded {
@@ -206,7 +206,7 @@ fn query_by_async_std(stage: &Stage, spec: Spec, _: &str) -> Queried {
     let server = Arc::clone(&stage.server);
     let client = sfbulk_async_std::Client::new(move || future::ready(practice::session(&server)));
     let mut csv = Vec::new();
-    Queried::of(block_on(client.csv(spec, &mut csv)), csv)
+    Queried::of(block_on(client.fetch(spec).csv(&mut csv)), csv)
 }
 
 // ---- the command ----
