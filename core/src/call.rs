@@ -65,8 +65,8 @@ pub enum Expect {
     Outcomes {
         /// The input rows they answer, in order.
         rows: Range<u64>,
-        /// Whether there may be fewer of them: the batch failed on its way.
-        partial: bool,
+        /// How many there must be.
+        count: Count,
         /// The most bytes taken.
         at_most: usize,
     },
@@ -80,6 +80,30 @@ pub enum Expect {
         /// What the application already has of it, from a transfer that broke.
         have: Option<Have>,
     },
+}
+
+/// How many outcomes a batch must have. With one too many or too few, nobody could tell which row an
+/// outcome belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// One for each row.
+    All,
+    /// The batch failed on its way: one for each row that the server says it has processed, or, if it
+    /// does not say, for the first ones. It may also tell of all rows, if no more of them are good.
+    Processed(Option<u64>),
+}
+
+impl Count {
+    /// Whether so many outcomes, of which so many tell of success, can be those of `rows` rows.
+    pub(crate) fn fits(self, rows: u64, outcomes: u64, succeeded: u64) -> bool {
+        match self {
+            Self::All => outcomes == rows,
+            Self::Processed(None) => outcomes <= rows,
+            Self::Processed(Some(processed)) => {
+                outcomes == processed.min(rows) || (outcomes == rows && succeeded <= processed)
+            }
+        }
+    }
 }
 
 /// Data for the application, on its way past the machine.
@@ -320,8 +344,8 @@ impl Intake {
         }
         let response = Response::from_parts(self.head, self.whole.freeze());
         match self.expect {
-            Expect::Outcomes { rows, partial, .. } if response.status().is_success() => {
-                outcomes(&rows, partial, response)
+            Expect::Outcomes { rows, count, .. } if response.status().is_success() => {
+                outcomes(&rows, count, response)
             }
             Expect::Request { .. } if is_text(&response) => {
                 let content = Some(content(response.body()).map_err(lost)?);
@@ -342,11 +366,10 @@ fn lost(error: Error) -> Failure {
     Failure::Lost(error.to_string())
 }
 
-/// The outcomes of a batch, handed on only if there are as many as the batch had rows: with one
-/// missing, nobody could tell which row a result belongs to.
+/// The outcomes of a batch, handed on only if there are as many as there must be.
 fn outcomes(
     rows: &Range<u64>,
-    partial: bool,
+    count: Count,
     response: Response<Bytes>,
 ) -> Result<(Option<Page>, Reply), Failure> {
     let outcomes = if is_text(&response) {
@@ -358,15 +381,13 @@ fn outcomes(
             _ => return Ok((None, Reply::Whole(response))),
         }
     };
-    let count = outcomes.len() as u64;
-    let wanted = rows.end - rows.start;
-    let fits = count == wanted || (partial && count < wanted);
     let received = Received {
-        rows: count,
+        rows: outcomes.len() as u64,
         succeeded: outcomes.iter().filter(|outcome| outcome.success()).count() as u64,
         created: outcomes.iter().filter(|outcome| outcome.created()).count() as u64,
         ..Received::default()
     };
+    let fits = count.fits(rows.end - rows.start, received.rows, received.succeeded);
     Ok((fits.then_some(Page::Outcomes(outcomes)), Reply::Streamed(received)))
 }
 
@@ -745,10 +766,17 @@ mod tests {
         let json: &[u8] = br#"[{"success":true,"created":true,"id":"0015g00000Xb1cCAAR","errors":[]},
             {"success":false,"created":false,"id":null,"errors":[{"statusCode":"X","message":"y","fields":[]}]}]"#;
         for body in [csv, json] {
-            for (rows, partial, fits) in
-                [(2, false, true), (3, false, false), (3, true, true), (1, true, false)]
-            {
-                let expect = Expect::Outcomes { rows: 10..10 + rows, partial, at_most: 1000 };
+            for (rows, count, fits) in [
+                (2, Count::All, true),
+                (3, Count::All, false),
+                (3, Count::Processed(None), true),
+                (1, Count::Processed(None), false),
+                (3, Count::Processed(Some(2)), true),
+                (3, Count::Processed(Some(1)), false),
+                (2, Count::Processed(Some(1)), true),
+                (2, Count::Processed(Some(0)), false),
+            ] {
+                let expect = Expect::Outcomes { rows: 10..10 + rows, count, at_most: 1000 };
                 let (pages, reply) = take(&expect, Response::builder(), &[body]);
                 assert!(matches!(
                     reply,

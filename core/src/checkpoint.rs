@@ -158,3 +158,61 @@ impl TryFrom<Stored> for Checkpoint {
         Ok(Self { spec, jobs, batches })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BATCH: &str = "7515g00000Ef2GhAAJ";
+
+    fn load(batches: u64) -> Checkpoint {
+        let job = JobRecord::new("7505g00000Ab1CdAAJ".parse().unwrap(), JobState::Open);
+        let batch = |n: u64| BatchRecord {
+            stage: Stage::Sent(Sent::taken(0, BATCH.parse().unwrap())),
+            ..BatchRecord::new(n * 10_000..n * 10_000 + 10_000, Fingerprint::of(&n.to_le_bytes()))
+        };
+        let batches = (0..batches).map(batch).collect();
+        let ledger = Ledger { jobs: vec![job], batches, ..Ledger::default() };
+        Checkpoint::of(&Spec::upsert("Account", "Erp_Key__c").serial().seed(7), &ledger)
+    }
+
+    fn read(text: &str) -> Result<Checkpoint, String> {
+        serde_json::from_str(text).map_err(|error: serde_json::Error| error.to_string())
+    }
+
+    #[test]
+    fn a_checkpoint_is_small_and_comes_back_as_it_was() {
+        let [none, many] = [load(0), load(1000)].map(|c| serde_json::to_string(&c).unwrap());
+        assert!((many.len() - none.len()) / 1000 <= 150, "{} bytes", many.len());
+        assert_eq!(read(&many).unwrap(), load(1000));
+        let (spec, ledger) = load(3).into_parts();
+        assert_eq!((spec.seed, ledger.unfed), (7, 3));
+        assert!(ledger.jobs[0].inherited && ledger.jobs[0].doubt);
+        assert_eq!(
+            Checkpoint::of(&spec, &ledger),
+            load(3),
+            "a run that does nothing forgets nothing"
+        );
+    }
+
+    #[test]
+    fn what_no_run_can_have_stored_is_refused() {
+        let good = serde_json::to_string(&load(2)).unwrap();
+        for (what, instead, why) in [
+            (r#""version":1"#, r#""version":2"#, "version 2"),
+            (r#""start":10000"#, r#""start":10001"#, "do not follow on 10000"),
+            (r#""end":20000"#, r#""end":10000"#, "do not follow"),
+            (r#"[0,""#, r#"[1,""#, "is in no job"),
+            (r#""object":"Account""#, r#""object":"../job""#, "not the API name"),
+            (BATCH, "../751", "not a Salesforce id"),
+            (r#""operation":"upsert""#, r#""operation":"query""#, "a query has a batch"),
+        ] {
+            assert!(good.contains(what), "{what} is not in {good}");
+            let error = read(&good.replace(what, instead)).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        }
+        for end in 0..good.len() {
+            assert!(read(&good[..end]).is_err(), "cut at {end}");
+        }
+    }
+}

@@ -40,14 +40,13 @@ use bytes::Bytes;
 
 use crate::call::{Call, Expect, Page, Tag, Wire};
 use crate::checkpoint::Checkpoint;
-use crate::errand::{Errand, errands, fate};
+use crate::errand::{Errand, errands};
 use crate::error::{Error, ErrorInfo, ErrorKind};
 use crate::host::Host;
-use crate::info::{BatchState, JobState};
-use crate::ledger::{BatchRecord, File, Ledger, Stage};
+use crate::info::JobState;
+use crate::ledger::{File, JobRecord, Ledger, Stage};
 use crate::pace::Pace;
-use crate::print::Fingerprint;
-use crate::rows::{Batch, Fate, Outcome};
+use crate::rows::Batch;
 use crate::session::Session;
 use crate::spec::Spec;
 use crate::step::{Ask, Note, Reason, Step, Summary, Turn};
@@ -55,6 +54,7 @@ use crate::time::Time;
 use crate::transcript::{Line, Transcript};
 
 mod doubt;
+mod feed;
 mod reply;
 
 /// How long after a list that nobody can vouch for a second one is asked for: that long a service may
@@ -73,8 +73,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// Methods that *ask* it something: [`poll`](Self::poll). That *tell* it something:
 /// [`feed`](Self::feed), [`end`](Self::end), [`reply`](Self::reply), [`progress`](Self::progress),
 /// [`login`](Self::login), [`login_failed`](Self::login_failed), [`stop`](Self::stop),
-/// [`abort`](Self::abort), [`leave`](Self::leave), [`leave_after`](Self::leave_after). That only
-/// *look*: [`summary`](Self::summary), [`checkpoint`](Self::checkpoint),
+/// [`abort`](Self::abort), [`leave`](Self::leave), [`leave_after`](Self::leave_after),
+/// [`start_over`](Self::start_over). That only *look*: [`summary`](Self::summary), [`checkpoint`](Self::checkpoint),
 /// [`transcript`](Self::transcript), [`spec`](Self::spec). That have a [`Host`] do the telling:
 /// [`turn`](Self::turn), [`deliver`](Self::deliver).
 #[derive(Debug)]
@@ -94,6 +94,8 @@ pub struct Job {
     summary: Summary,
     save: Save,
     leave: Leave,
+    /// How often it started over.
+    starts: u32,
     /// The end was said.
     done: bool,
     /// What was said, if it is to be kept.
@@ -204,6 +206,7 @@ impl Job {
             summary: Summary::default(),
             save: Save::default(),
             leave: Leave::default(),
+            starts: 0,
             done: false,
             transcript: spec.recorded.then(Transcript::default),
             spec,
@@ -365,6 +368,28 @@ impl Job {
         self.leave.after = Some(wait);
     }
 
+    /// Has a query that ended with [`ErrorKind::Incomplete`] give all its rows again from the first,
+    /// for an application that can forget what it was given: a file that proved short after others
+    /// were given behind it cannot be mended otherwise. The server does not run the query again.
+    /// Tells whether it does so; at most [`Bounds::few_tries`](crate::Bounds::few_tries) times.
+    pub fn start_over(&mut self) -> bool {
+        let stopped = self.ledger.stopped.as_ref();
+        let incomplete = stopped.is_some_and(|error| error.kind() == ErrorKind::Incomplete);
+        let can = self.done && self.ledger.query && incomplete && self.leave.now.is_none();
+        if !can || self.starts >= self.spec.bounds.few_tries {
+            return false;
+        }
+        let Ok(again) = Self::resume(self.checkpoint()) else { return false };
+        let before = std::mem::replace(self, again);
+        self.starts = before.starts + 1;
+        self.next_tag = before.next_tag; // an answer to a tag of before belongs to nobody
+        self.login = before.login;
+        self.leave = before.leave;
+        let Summary { calls, bytes_sent, retries, .. } = before.summary;
+        self.summary = Summary { calls, bytes_sent, retries, ..std::mem::take(&mut self.summary) };
+        true
+    }
+
     /// What another run needs to go on from here, should this one be cut off. When it is worth
     /// storing, [`Step::Save`] says so.
     pub fn checkpoint(&self) -> Checkpoint {
@@ -434,89 +459,6 @@ impl Job {
     }
 }
 
-/// Rows.
-impl Job {
-    fn hold(&mut self, rows: Range<u64>, body: Bytes) {
-        self.summary.rows = rows.end;
-        self.ledger.batches.push(BatchRecord::new(rows, Fingerprint::of(&body)));
-        self.bodies.insert(self.ledger.batches.len() - 1, body);
-    }
-
-    /// A batch that an earlier run cut. It is held only if it may have to be sent.
-    fn hold_again(&mut self, rows: Range<u64>, body: Bytes) {
-        let batch = self.ledger.batches.len() - self.ledger.unfed;
-        let record = &self.ledger.batches[batch];
-        if record.rows != rows || record.print != Fingerprint::of(&body) {
-            return self.refuse_input("rows are not the same");
-        }
-        self.summary.rows = rows.end;
-        self.ledger.unfed -= 1;
-        if matches!(record.stage, Stage::Cut) {
-            self.bodies.insert(batch, body);
-        }
-    }
-
-    /// The rows are not those that the earlier run loaded. Nothing was asked of the server yet.
-    fn refuse_input(&mut self, how: &str) {
-        let batch = self.ledger.batches.len() - self.ledger.unfed;
-        let rows = self.ledger.batches[batch].rows.clone();
-        let message = format!("the input is not the one that the earlier run loaded: {how}");
-        let error = Error::new(ErrorKind::InputChanged, message).of_rows(rows);
-        self.go(error.advise("resume with the input as it was, cut with the same limits"));
-    }
-
-    fn room(&self) -> bool {
-        let bounds = &self.spec.bounds;
-        let held: usize = self.bodies.values().map(Bytes::len).sum();
-        self.bodies.len() < bounds.parallel && held < bounds.held
-    }
-
-    fn wants_rows(&self) -> bool {
-        let ledger = &self.ledger;
-        // Also an abort must know which rows an earlier run has sent.
-        let wanted =
-            !ledger.no_more() || (ledger.stopped.is_none() && ledger.unmatched().is_some());
-        !self.asked && !ledger.ended && (ledger.unfed > 0 || (wanted && self.room()))
-    }
-
-    /// Accounts for the rows of a batch whose fate is certain without a result, if there is nothing
-    /// else to say: one batch's outcomes are held at a time. Only batches near the first unsettled
-    /// one are looked at; the application would have to keep the outcomes of those further ahead.
-    fn settle_certain(&mut self) {
-        if self.ledger.query || self.ledger.unfed > 0 || !self.news.is_empty() {
-            return;
-        }
-        let from = self.ledger.settled;
-        let to = self.ledger.batches.len().min(from.saturating_add(self.spec.bounds.parallel));
-        for batch in from..to {
-            let record = &self.ledger.batches[batch];
-            // While its result is under way, the batch may still prove to be known.
-            if record.settled || self.is_under_way(Errand::Fetch { batch, file: 0 }) {
-                continue;
-            }
-            if let Some((fate, why)) = fate(&self.ledger, record) {
-                let rows = record.rows.clone();
-                self.settle_as(rows, fate, &why);
-                self.bodies.remove(&batch);
-                return self.ledger.settle(batch);
-            }
-        }
-    }
-
-    fn settle_as(&mut self, rows: Range<u64>, fate: Fate, why: &str) {
-        let count = rows.end.saturating_sub(rows.start);
-        match fate {
-            Fate::Succeeded { .. } => self.summary.succeeded += count,
-            Fate::Failed => self.summary.failed += count,
-            Fate::Unprocessed => self.summary.unprocessed += count,
-            Fate::Unknown => self.summary.unknown += count,
-        }
-        if count > 0 {
-            self.news.push_back(Step::Settled(Outcome::settled(rows, fate, why)));
-        }
-    }
-}
-
 /// Sending.
 impl Job {
     fn is_under_way(&self, errand: Errand) -> bool {
@@ -575,8 +517,9 @@ impl Job {
             Errand::Fetch { batch, .. } => {
                 let rows = ledger.batches[batch].rows.clone();
                 let sent = ledger.sent(batch).ok_or_else(gone)?;
-                let (job, id, partial) = (sent.job, sent.id, sent.state == BatchState::Failed);
-                let expect = Expect::Outcomes { rows, partial, at_most: bounds.result };
+                let expect =
+                    Expect::Outcomes { rows, count: sent.outcomes(), at_most: bounds.result };
+                let (job, id) = (sent.job, sent.id);
                 (wire.result(ledger.jobs[job].id, id)?, expect)
             }
             Errand::Close { job } => {
@@ -674,7 +617,7 @@ impl Job {
             return None;
         }
         // Only when cut off can a job be open here: it could not be closed, and is named first.
-        if let Some(job) = self.ledger.open_job() {
+        if let Some(job) = self.ledger.jobs.iter().position(JobRecord::is_open) {
             let id = self.ledger.jobs[job].id;
             self.ledger.jobs[job].given_up = true;
             self.summary.left_open.push(id);

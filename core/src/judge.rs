@@ -18,7 +18,17 @@ use crate::info::ExceptionCode;
 pub(crate) enum Verdict {
     Done(Answer),
     Refused(Box<Refusal>),
-    Unknown { reason: String, again: Option<Duration> },
+    Unknown(Doubtful),
+}
+
+/// Nobody can tell from here what came of a request.
+pub(crate) struct Doubtful {
+    pub(crate) reason: String,
+    /// The wait the server asked for.
+    pub(crate) again: Option<Duration>,
+    /// Whether the answer did not arrive, or not whole, or says that all is well and makes no sense;
+    /// nobody spoke of trouble that will pass.
+    pub(crate) broken: bool,
 }
 
 pub(crate) enum Answer {
@@ -50,7 +60,9 @@ pub(crate) enum Class {
 pub(crate) fn judge(reply: Reply) -> Verdict {
     match reply {
         Reply::Streamed(received) => Verdict::Done(Answer::Streamed(received)),
-        Reply::Failed(Failure::Lost(reason)) => Verdict::Unknown { reason, again: None },
+        Reply::Failed(Failure::Lost(reason)) => {
+            Verdict::Unknown(Doubtful { reason, again: None, broken: true })
+        }
         Reply::Failed(Failure::Unsent(reason)) => {
             let info = ErrorInfo { message: reason, ..ErrorInfo::default() };
             Verdict::Refused(Box::new(Refusal { info, class: Class::Unsent, again: None }))
@@ -65,7 +77,7 @@ fn success(response: &Response<bytes::Bytes>) -> Verdict {
     match Document::read(response) {
         Ok(Document::Error(info)) => refused(info, response.headers()),
         Ok(document) => Verdict::Done(Answer::Document(document)),
-        Err(reason) => Verdict::Unknown { reason, again: None },
+        Err(reason) => Verdict::Unknown(Doubtful { reason, again: None, broken: true }),
     }
 }
 
@@ -85,7 +97,7 @@ fn failure(response: &Response<bytes::Bytes>) -> Verdict {
     let code = info.code.as_deref().map(ExceptionCode::from);
     if unknown && matches!(code, None | Some(ExceptionCode::Other(_))) {
         let again = retry_after(response.headers());
-        return Verdict::Unknown { reason: info.to_string(), again };
+        return Verdict::Unknown(Doubtful { reason: info.to_string(), again, broken: false });
     }
     refused(info, response.headers())
 }
@@ -196,13 +208,14 @@ mod tests {
             (201, ""),
             (201, "<batchInfo><id>7515g00000"),
         ] {
+            let broken = (200..300).contains(&status);
             assert!(
-                matches!(verdict(status, &[], body), Verdict::Unknown { .. }),
+                matches!(verdict(status, &[], body), Verdict::Unknown(doubtful) if doubtful.broken == broken),
                 "{status} {body}"
             );
         }
         let lost = judge(Reply::Failed(Failure::Lost("reset".into())));
-        assert!(matches!(lost, Verdict::Unknown { .. }));
+        assert!(matches!(lost, Verdict::Unknown(doubtful) if doubtful.broken));
         let unsent = judge(Reply::Failed(Failure::Unsent("no route".into())));
         assert!(matches!(unsent, Verdict::Refused(refusal) if refusal.class == Class::Unsent));
     }
@@ -226,8 +239,8 @@ mod tests {
             (vec![("retry-after", "soon"), date], None),
             (vec![], None),
         ] {
-            let Verdict::Unknown { again, .. } = verdict(503, &headers, "") else { panic!() };
-            assert_eq!(again, wait.map(Duration::from_secs), "{headers:?}");
+            let Verdict::Unknown(doubtful) = verdict(503, &headers, "") else { panic!() };
+            assert_eq!(doubtful.again, wait.map(Duration::from_secs), "{headers:?}");
         }
     }
 }

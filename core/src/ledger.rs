@@ -35,7 +35,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::call::Tag;
+use crate::call::{Count, Tag};
 use crate::error::Error;
 use crate::id::{BatchId, JobId, ResultId};
 use crate::info::{BatchInfo, BatchState, JobState};
@@ -210,6 +210,14 @@ impl Sent {
     /// A file of its result.
     pub(crate) fn file(&self, file: usize) -> Option<&File> {
         self.files.as_ref()?.get(file)
+    }
+
+    /// How many outcomes it must have.
+    pub(crate) fn outcomes(&self) -> Count {
+        match self.state {
+            BatchState::Failed => Count::Processed(self.processed),
+            _ => Count::All,
+        }
     }
 
     /// Why the batch ended as it did, in the server's words.

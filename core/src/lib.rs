@@ -111,7 +111,7 @@ mod time;
 mod transcript;
 mod xml;
 
-pub use call::{Call, Expect, Failure, Intake, Page, Received, Reply, Tag};
+pub use call::{Call, Count, Expect, Failure, Intake, Page, Received, Reply, Tag};
 pub use checkpoint::Checkpoint;
 pub use document::{Document, Format};
 pub use error::{Changed, Error, ErrorInfo, ErrorKind, Plain};

@@ -70,6 +70,12 @@ impl Pace {
         self.retries
     }
 
+    /// Whether nothing has succeeded yet. What fails then fails for a wrong address more often than for
+    /// an outage.
+    pub(crate) fn is_new(&self) -> bool {
+        self.successes == 0
+    }
+
     /// From when on an errand may be run, and what it waits for.
     pub(crate) fn due(&self, errand: Errand) -> (Time, Reason) {
         let trouble = self.troubles.get(&errand).map_or(Time::ZERO, |trouble| trouble.not_before);
@@ -119,7 +125,7 @@ impl Pace {
         bounds: &Bounds,
         now: Time,
     ) -> Option<Duration> {
-        let most = self.most(few, bounds);
+        let most = most(few, bounds);
         let trouble = self.troubles.entry(errand).or_default();
         trouble.tries += 1;
         if trouble.tries >= most {
@@ -152,17 +158,12 @@ impl Pace {
             Some(_) => return Probe::Waiting, // it left before the outage was noticed
             None => 1,
         };
-        if tries >= self.most(false, bounds) {
+        if tries >= most(self.is_new(), bounds) {
             return Probe::GiveUp;
         }
         let Some(wait) = self.wait(tries, bounds) else { return Probe::GiveUp };
         self.outage = Some(Outage { tries, not_before: now + wait, probe: None });
         Probe::In(wait)
-    }
-
-    fn most(&self, few: bool, bounds: &Bounds) -> u32 {
-        let few = few || self.successes == 0;
-        if few { bounds.few_tries.min(bounds.tries) } else { bounds.tries }
     }
 
     /// The wait before the next try, if the run's budget allows one.
@@ -209,6 +210,10 @@ impl Pace {
         poll.unclear = if unclear { poll.unclear + 1 } else { 0 };
         poll.unclear > bounds.unclear_polls
     }
+}
+
+fn most(few: bool, bounds: &Bounds) -> u32 {
+    if few { bounds.few_tries.min(bounds.tries) } else { bounds.tries }
 }
 
 /// What comes of a request that did not reach the server.

@@ -80,9 +80,9 @@ pub struct Bounds {
     /// Tries of one request before it is given up. 8: with the waits below about a minute and a
     /// half, the length of an instance's restart.
     pub tries: u32,
-    /// Tries where more will hardly help. 3: the first request of a run fails for a wrong address
-    /// more often than for a restart, and a file that is cut at the same place each time, with no
-    /// new row, will not get better.
+    /// Tries where more will hardly help. 4: a server that was never reached has a wrong address more
+    /// often than an outage, and a file that is cut at the same place each time, with no new row,
+    /// will not get better.
     pub few_tries: u32,
     /// Retries of the whole run before it is given up, beside one for each ten requests that
     /// succeeded. 20: trouble must not turn a client into a flood.
@@ -123,7 +123,7 @@ impl Default for Bounds {
             parallel: 4,
             held: 24_000_000,
             tries: 8,
-            few_tries: 3,
+            few_tries: 4,
             retries: 20,
             first_wait: Duration::from_secs(1),
             longest_wait: Duration::from_secs(60),

@@ -8,6 +8,7 @@
 //!         ⇐ rows 0..3, 42 B                         the application gives something
 //!         ≡ rows 0..3: 3 succeeded                  the application gets something
 //!         ! created …                               a note
+//!         ~ save                                    its checkpoint is stored
 //!         ~ until 31.180 (Poll)                     the machine waits, not only for an answer
 //!         = …                                       the end
 //! ```
@@ -66,6 +67,13 @@ fn line(said: &Said) -> String {
         Said::Session(false) => "⇐ no session: the password is wrong".into(),
         Said::Note(note) => format!("! {}", noted(note)),
         Said::Wait(until, reason) => format!("~ until {until} ({reason:?})"),
+        Said::Saved(true) => "~ save".into(),
+        Said::Saved(false) => "~ save, but the disk is full".into(),
+        Said::Gone => "† the client is gone".into(),
+        Said::Resumed(None) => "∘ another client begins anew".into(),
+        Said::Resumed(Some((rows, jobs))) => {
+            format!("∘ another client goes on: it knows of {rows} rows and {jobs} jobs")
+        }
         Said::Told(what) => format!("⇐ {what}"),
         Said::Done(Ok(summary)) => format!("= {}", summed(summary)),
         Said::Done(Err(error)) => format!("= {error:?}"),
@@ -149,13 +157,14 @@ fn counted(outcomes: &[Outcome]) -> String {
 fn summed(summary: &Summary) -> String {
     let Summary { jobs, left_open, rows, succeeded, created, failed, unprocessed, unknown, .. } =
         summary;
-    let Summary { batches, calls, bytes_sent, retries, aborted, .. } = summary;
+    let Summary { batches, calls, bytes_sent, retries, aborted, beyond_unknown, .. } = summary;
     let Batches { accepted, completed, failed: failures, not_processed } = batches;
     let aborted = if *aborted { ", aborted" } else { "" };
+    let beyond = if *beyond_unknown { ", and perhaps more" } else { "" };
     format!(
         "jobs {jobs:?}, left open {left_open:?}{aborted}\n\
          {rows} rows: {succeeded} succeeded ({created} created), {failed} failed, \
-         {unprocessed} unprocessed, {unknown} unknown\n\
+         {unprocessed} unprocessed, {unknown} unknown{beyond}\n\
          {accepted} batches: {completed} completed, {failures} failed, {not_processed} not processed\n\
          {calls} calls, {retries} retries, {bytes_sent} B sent"
     )
@@ -175,7 +184,7 @@ fn noted(note: &Note) -> String {
         Note::Retry { what, why, wait } => {
             format!("{what} is tried again in {:.3} s, because {why}", wait.as_secs_f64())
         }
-        Note::Lost { rows, why } => format!("lost the answer to rows {rows:?}, because {why}"),
+        Note::Lost { rows, why } => format!("lost sight of rows {rows:?}, because {why}"),
         Note::Found { batch, rows } => format!("found batch {batch}, rows {rows:?}"),
         Note::Orphan => "a job may be left behind, empty".into(),
         Note::Closed(job) => format!("closed job {job}"),

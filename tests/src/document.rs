@@ -33,6 +33,19 @@ pub fn shortened(body: &str) -> String {
     lines[..lines.len().saturating_sub(1)].concat()
 }
 
+/// A body with its last line twice.
+pub fn lengthened(body: &str) -> String {
+    let last = body.split_inclusive('\n').next_back().unwrap_or_default();
+    format!("{body}{last}")
+}
+
+/// A list in which every batch stands twice.
+pub fn doubled(list: &str) -> String {
+    let Some((head, batches)) = list.split_once(" <batchInfo>") else { return list.into() };
+    let batches = format!(" <batchInfo>{}", batches.replace("</batchInfoList>", ""));
+    format!("{head}{batches}{batches}</batchInfoList>")
+}
+
 pub(crate) fn answer(status: u16, document: &str) -> Response<Bytes> {
     page(status, "application/xml", document.to_owned())
 }

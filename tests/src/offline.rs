@@ -35,6 +35,12 @@ pub enum Said {
     Outcomes(Option<Tag>, Vec<Outcome>),
     /// The machine asked for rows, beginning with this one.
     WantsRows(u64),
+    /// The machine wanted its checkpoint stored, and it was, or not.
+    Saved(bool),
+    /// The client was killed, or went.
+    Gone,
+    /// It goes on from a checkpoint: so many of its rows and jobs are in it; or from nothing.
+    Resumed(Option<(u64, usize)>),
     /// It got some: so many bytes.
     Fed(Range<u64>, usize),
     /// There are no more.
@@ -92,13 +98,21 @@ pub struct Offline {
     pub logins: u32,
     /// What makes the application abort.
     pub aborts_after: fn(&Note) -> bool,
+    /// The application can forget a query's rows, and has it start over if they prove incomplete.
+    pub starts_over: bool,
     /// The outcomes that reached the application, in the order of their rows.
     pub outcomes: Vec<Outcome>,
     /// The records that reached the application.
     pub records: String,
+    /// The last checkpoint that was stored, as text.
+    pub saved: Option<String>,
+    /// Which of the machine's wishes to store its checkpoint fails, counted down to 0.
+    pub save_fails_in: Option<u32>,
     batches: VecDeque<Batch>,
     in_order: InOrder,
     now: Time,
+    /// When the client began: its clock's origin.
+    began: Time,
     events: BTreeMap<(Time, u64), Event>,
     count: u64,
     under_way: BTreeSet<Tag>,
@@ -120,25 +134,29 @@ impl Offline {
             log: Vec::new(),
             logins: u32::MAX,
             aborts_after: |_| false,
+            starts_over: false,
             outcomes: Vec::new(),
             records: String::new(),
+            saved: None,
+            save_fails_in: None,
             batches: batches.into(),
             in_order: InOrder::new(),
             now: Time::ZERO,
+            began: Time::ZERO,
             events: BTreeMap::new(),
             count: 0,
             under_way: BTreeSet::new(),
         }
     }
 
-    /// At this moment the application says this.
+    /// After so long the application says this.
     pub fn tell(
         &mut self,
-        at: Duration,
+        after: Duration,
         what: &'static str,
         saying: impl FnOnce(&mut Job, Time) + 'static,
     ) {
-        self.schedule(Time::since_start(at), Event::Tell(what, Box::new(saying)));
+        self.schedule(self.now + after, Event::Tell(what, Box::new(saying)));
     }
 
     /// Drives the job to its end.
@@ -153,12 +171,52 @@ impl Offline {
 
     /// Asks the machine what to do.
     pub fn poll(&mut self) -> Step {
-        self.job.poll(self.now)
+        let now = self.clock();
+        self.job.poll(now)
     }
 
     /// What time it is.
     pub fn now(&self) -> Time {
         self.now
+    }
+
+    /// What time it is on the client's clock, which began with it.
+    pub fn clock(&self) -> Time {
+        Time::since_start(self.now.saturating_since(self.began))
+    }
+
+    /// Time passes, and nothing is done in it, as when a computer sleeps.
+    pub fn sleep(&mut self, time: Duration) {
+        self.say(Said::Told("sleep"));
+        self.now = self.now + time;
+    }
+
+    /// The client is killed. What it had sent may still arrive: `fate` says in how long, or that it
+    /// never does.
+    pub fn crash(&mut self, mut fate: impl FnMut() -> Option<Duration>) {
+        self.say(Said::Gone);
+        for ((at, _), event) in std::mem::take(&mut self.events) {
+            if let Event::Arrives(call) = event
+                && let Some(late) = fate()
+            {
+                self.server.straggle(at + late, call.request);
+            }
+        }
+        self.server.forgotten_but_for(self.saved.as_deref().unwrap_or_default());
+    }
+
+    /// Another client goes on with this job; it gets all its rows again, and begins its own clock.
+    pub fn resume(&mut self, job: Job, batches: Vec<Batch>) {
+        let known =
+            self.saved.as_ref().map(|_| (job.checkpoint().rows(), job.summary().jobs.len()));
+        self.say(Said::Resumed(known));
+        self.job = job;
+        self.batches = batches.into();
+        self.under_way.clear();
+        self.events.clear();
+        (self.in_order, self.began) = (InOrder::new(), self.now);
+        self.outcomes.clear();
+        self.records.clear();
     }
 
     /// How many calls have not ended yet.
@@ -192,14 +250,26 @@ impl Offline {
                     self.job.abort();
                 }
             }
+            Step::Save => self.save(),
             Step::Wait(until) => self.wait(until),
-            Step::Save => {}
             Step::Done(result) => {
                 self.say(Said::Done(result.clone()));
-                return Some(result);
+                let starts_over = self.starts_over && self.job.start_over();
+                if !starts_over {
+                    return Some(result);
+                }
+                self.start_over();
             }
         }
         None
+    }
+
+    /// The application forgets a query's rows, which all come again.
+    fn start_over(&mut self) {
+        self.say(Said::Told("start over"));
+        self.records.clear();
+        self.under_way.clear();
+        self.events.clear();
     }
 
     fn feed(&mut self) {
@@ -223,7 +293,18 @@ impl Offline {
         }
     }
 
+    fn save(&mut self) {
+        let fails = self.save_fails_in == Some(0);
+        self.save_fails_in = self.save_fails_in.and_then(|left| left.checked_sub(1));
+        self.say(Said::Saved(!fails));
+        if fails {
+            return self.job.stop(Error::new(ErrorKind::Local, "the disk is full"));
+        }
+        self.saved = Some(serde_json::to_string(&self.job.checkpoint()).unwrap());
+    }
+
     fn wait(&mut self, until: Option<(Time, Reason)>) {
+        let until = until.map(|(at, reason)| (self.began + at.elapsed(), reason));
         if let Some((at, reason)) = until {
             self.say(Said::Wait(at, reason));
         }
@@ -235,7 +316,7 @@ impl Offline {
                     self.happen(event);
                 }
             }
-            (_, Some((until, _))) => self.now = until,
+            (_, Some((until, _))) => self.now = self.now.max(until),
             (_, None) => panic!("the machine waits, and nothing will ever come"),
         }
     }
@@ -253,11 +334,13 @@ impl Offline {
                 if let Reply::Failed(failure) = &reply {
                     self.say(Said::Failed(tag, failure.clone()));
                 }
-                self.job.reply(tag, self.now, reply);
+                let now = self.clock();
+                self.job.reply(tag, now, reply);
             }
             Event::Tell(what, saying) => {
                 self.say(Said::Told(what));
-                saying(&mut self.job, self.now);
+                let now = self.clock();
+                saying(&mut self.job, now);
             }
         }
     }

@@ -1,14 +1,14 @@
 //! The situations a client gets into, each as data: what is wanted, what goes wrong, and what the
-//! application does meanwhile. They are played offline for the snapshots of conversations, and by
-//! every executor, to see that all come to the same.
+//! application does meanwhile. They are played offline for the snapshots of conversations, by every
+//! executor, to see that all come to the same, and with one more fault at every place there is.
 
 use std::time::Duration;
 
 use sfbulk::rows::Batch;
-use sfbulk::{Note, Spec};
+use sfbulk::{Job, Note, Spec, Step};
 
 use crate::document::{error, maintenance, shortened};
-use crate::offline::batches;
+use crate::offline::{Offline, batches};
 use crate::script::{Deviation, Kind};
 use crate::server::Server;
 
@@ -31,6 +31,8 @@ pub struct Scenario {
     pub piece: usize,
     /// What makes the application abort.
     pub aborts_after: fn(&Note) -> bool,
+    /// After what it is killed, so that another one has to go on.
+    pub killed_after: Option<fn(&Note) -> bool>,
 }
 
 impl Scenario {
@@ -45,6 +47,7 @@ impl Scenario {
             logins,
             piece,
             aborts_after: |_| false,
+            killed_after: None,
         }
     }
 
@@ -62,6 +65,35 @@ impl Scenario {
 
     fn spec(self, spec: Spec) -> Self {
         Self { spec, ..self }
+    }
+
+    /// A world in which it is about to happen.
+    pub fn offline(self) -> Offline {
+        let mut offline = Offline::new(Job::new(self.spec).unwrap(), self.batches, self.server);
+        (offline.logins, offline.aborts_after) = (self.logins, self.aborts_after);
+        offline.network.piece = self.piece;
+        offline
+    }
+
+    /// Lets it happen.
+    pub fn play(mut self) -> Offline {
+        let (killed_after, batches) = (self.killed_after.take(), self.batches.clone());
+        let mut world = self.offline();
+        let mut killed_after = killed_after;
+        loop {
+            let step = world.poll();
+            let kills = matches!((&step, killed_after), (Step::Note(note), Some(f)) if f(note));
+            if world.perform(step).is_some() {
+                return world;
+            }
+            if kills {
+                killed_after = None;
+                world.crash(|| None);
+                let saved = world.saved.as_ref().expect("a checkpoint was stored");
+                let job = Job::resume(serde_json::from_str(saved).unwrap()).unwrap();
+                world.resume(job, batches.clone());
+            }
+        }
     }
 }
 
@@ -91,7 +123,7 @@ fn lost() -> Deviation {
 
 /// All of them.
 pub fn all() -> Vec<Scenario> {
-    [good(), bad_data(), trouble(), lost_answers(), ends(), sessions()]
+    [good(), bad_data(), trouble(), lost_answers(), crashes(), ends(), sessions()]
         .into_iter()
         .flatten()
         .collect()
@@ -208,12 +240,47 @@ fn trouble() -> Vec<Scenario> {
 }
 
 fn lost_answers() -> Vec<Scenario> {
+    let five = &["a", "b", "c", "d", "e"];
+    let never = Deviation::Lost { arrives: None };
+    let late = Deviation::Lost { arrives: Some(Duration::from_secs(60)) };
     vec![
         Scenario::load(
             "lost_batch",
-            "a lost answer to a batch ends the load but not the accounting",
-            &["a", "b", "c", "d", "e"],
-            but(Kind::Submit, 2, lost()),
+            "a batch whose answer was lost is found on the server",
+            five,
+            but(Kind::Submit, 2, lost()).rewrites(),
+        ),
+        Scenario::load(
+            "lost_batch_that_never_arrived",
+            "a batch that never arrived is sent again behind a fence",
+            five,
+            but(Kind::Submit, 2, never.clone()),
+        ),
+        Scenario::load(
+            "late_batch",
+            "a batch that arrives after the fence is turned away",
+            five,
+            but(Kind::Submit, 2, late),
+        ),
+        Scenario::load(
+            "equal_batches",
+            "of two equal batches with lost answers one arrived",
+            &["a", "a", "a", "a", "a"],
+            but(Kind::Submit, 1, lost()).but(Kind::Submit, 2, never.clone()),
+        ),
+        Scenario::load(
+            "uncounted_batches",
+            "a server that does not count its batches is asked for the list twice",
+            &["a", "b"],
+            but(Kind::Submit, 1, never).counts_no_batches(),
+        ),
+        Scenario::load(
+            "unreadable_batch",
+            "a server that cannot be asked leaves rows unknown",
+            &["a", "b", "c"],
+            (1..=8).fold(but(Kind::Submit, 1, lost()), |server, n| {
+                server.but(Kind::List, n, Deviation::Masked(maintenance("")))
+            }),
         ),
         Scenario::load(
             "lost_create",
@@ -233,6 +300,30 @@ fn lost_answers() -> Vec<Scenario> {
             &["a"],
             but(Kind::Submit, 1, lost()),
         ),
+    ]
+}
+
+fn crashes() -> Vec<Scenario> {
+    let five = &["a", "b", "c", "d", "e"];
+    vec![
+        Scenario {
+            killed_after: Some(|note| matches!(note, Note::Accepted { rows, .. } if rows.end == 5)),
+            ..Scenario::load(
+                "killed_load",
+                "a load is killed, and another client goes on",
+                five,
+                but(Kind::Submit, 2, Deviation::Lost { arrives: None }),
+            )
+        },
+        Scenario {
+            killed_after: Some(|note| matches!(note, Note::Finished { .. })),
+            ..Scenario::query(
+                "killed_query",
+                "a query is killed, and another goes on",
+                five,
+                server(),
+            )
+        },
     ]
 }
 

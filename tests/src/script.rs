@@ -1,4 +1,5 @@
-//! What goes wrong: a [`Deviation`], set for the nth request of a [`Kind`].
+//! What goes wrong: a [`Deviation`], set for the nth request of a [`Kind`], or for any by
+//! [`faults`](crate::faults).
 
 use std::time::Duration;
 
@@ -13,6 +14,10 @@ pub enum Kind {
     Create,
     Submit,
     List,
+    /// How many batches the server counts in a job.
+    Count,
+    /// What was sent as a batch.
+    Inspect,
     /// The outcomes of a load's batch, or the list of a query's files.
     Result,
     File,
@@ -22,10 +27,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Create,
         Self::Submit,
         Self::List,
+        Self::Count,
+        Self::Inspect,
         Self::Result,
         Self::File,
         Self::Close,
@@ -34,13 +41,15 @@ impl Kind {
 
     /// The kind of this request.
     pub fn of(request: &Request<Bytes>) -> Self {
-        let aborts = element(&text(request.body()), "state") == "Aborted";
-        match (request.method() == Method::POST, request.uri().path().split('/').count()) {
+        let path = request.uri().path();
+        match (request.method() == Method::POST, path.split('/').count()) {
             (true, 5) => Self::Create,
-            (true, 6) if aborts => Self::Abort,
+            (true, 6) if element(&text(request.body()), "state") == "Aborted" => Self::Abort,
             (true, 6) => Self::Close,
             (true, _) => Self::Submit,
+            (false, 6) => Self::Count,
             (false, 7) => Self::List,
+            (false, 9) if path.ends_with("/request") => Self::Inspect,
             (false, 9) => Self::Result,
             (false, _) => Self::File,
         }
@@ -62,8 +71,18 @@ pub enum Deviation {
     Cut(usize),
     /// It is carried out, and the answer's body is changed.
     Edited(fn(&str) -> String),
+    /// It is carried out, and the answer has this header, too.
+    Headed(&'static str, &'static str),
+    /// It is carried out, and a page that repeats the session stands in the answer's place.
+    Echo,
     /// The session has expired.
     Expired,
     /// Somebody else aborts the job first.
     ForeignAbort,
+    /// The server gives the job up first.
+    JobFails,
+    /// Somebody else adds a batch to every open job first.
+    Stranger,
+    /// A batch that was acknowledged is missing from the list, if there is one.
+    Unlisted,
 }

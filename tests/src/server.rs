@@ -1,23 +1,25 @@
 //! A model of the service, for the machine's tests.
 //!
-//! It keeps jobs and batches, moves them on with the time it is told, and keeps the ledger that
-//! matters: which records were written, and how often. The data says how it ends, so that a test
-//! needs no other settings. A record is a line, and
+//! It keeps [jobs](crate::jobs) and batches, moves them on with the time it is told, and keeps the
+//! ledger that matters: which records were written, and how often. The data says how it ends, so
+//! that a test needs no other settings. A record
 //!
-//! - a record that begins with `bad` is refused, one that begins with `known` exists already,
+//! - that begins with `bad` is refused, one that begins with `known` exists already,
 //! - `broken` makes its batch fail there, after the records before it were written,
 //! - `refused` has its batch turned away at the door,
-//! - a query that names `Bogus` fails.
+//! - and a query that names `Bogus` fails.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use sfbulk::{Failure, Session, Time};
 
+use crate::chance::Chance;
 use crate::document::{CSV, XML, answer, document, element, error, members, page, text};
+use crate::faults::Trouble;
+use crate::jobs::{Batch, Job, is_refused, records};
 use crate::script::{Deviation, Kind};
 
 /// The address of the org that the model plays.
@@ -26,13 +28,29 @@ pub const INSTANCE: &str = "https://acme.my.salesforce.com";
 /// A part of every session's token. Wherever else it shows up, a secret has leaked.
 pub const CANARY: &str = "CANARY";
 
+/// What records of other people begin with.
+pub const ALIEN: &str = "alien";
+
+/// When everything has happened that ever will.
+const END: Time = Time::since_start(Duration::from_secs(1 << 40));
+
 /// The model of the service.
 #[derive(Debug)]
 pub struct Server {
     takes: Duration,
+    /// Batches take more or less time than that, so they end in any order.
+    uneven: Option<Chance>,
     table: Vec<String>,
     rows_per_file: usize,
+    /// It takes no more batches than this.
+    quota: Option<usize>,
+    /// It gives back what was sent in its own writing.
+    rewrites: bool,
+    /// Its jobs tell how many batches they have.
+    counts: bool,
     deviations: BTreeMap<(Kind, usize), Deviation>,
+    /// What goes wrong beside that, by chance or by number.
+    pub trouble: Option<Trouble>,
     seen: BTreeMap<Kind, usize>,
     sessions: u32,
     jobs: Vec<Job>,
@@ -40,40 +58,19 @@ pub struct Server {
     stragglers: Vec<(Time, Request<Bytes>)>,
 }
 
-#[derive(Debug)]
-struct Job {
-    id: String,
-    operation: String,
-    object: String,
-    state: &'static str,
-    aborted: Option<Time>,
-    batches: Vec<Batch>,
-}
-
-#[derive(Debug)]
-struct Batch {
-    id: String,
-    lines: Vec<String>,
-    added: Time,
-    takes: Duration,
-    /// How many records there are in it, or how many the query finds.
-    records: usize,
-}
-
-/// How a batch is at some moment.
-struct Progress {
-    state: &'static str,
-    processed: usize,
-    message: Option<String>,
-}
-
 impl Default for Server {
+    /// A server on which all goes well, and a batch takes 300 ms.
     fn default() -> Self {
         Self {
             takes: Duration::from_millis(300),
+            uneven: None,
             table: Vec::new(),
             rows_per_file: 100,
+            quota: None,
+            rewrites: false,
+            counts: true,
             deviations: BTreeMap::new(),
+            trouble: None,
             seen: BTreeMap::new(),
             sessions: 1,
             jobs: Vec::new(),
@@ -98,6 +95,13 @@ impl Server {
         self
     }
 
+    /// Batches take up to twice as long, or no time at all.
+    #[must_use]
+    pub fn uneven(mut self, chance: Chance) -> Self {
+        self.uneven = Some(chance);
+        self
+    }
+
     /// The records that every query finds, and how many of them go into one file of the result.
     #[must_use]
     pub fn table<S: Into<String>>(
@@ -108,6 +112,32 @@ impl Server {
         self.table = table.into_iter().map(Into::into).collect();
         self.rows_per_file = per_file;
         self
+    }
+
+    /// No more batches are taken than this.
+    #[must_use]
+    pub fn quota(mut self, batches: usize) -> Self {
+        self.quota = Some(batches);
+        self
+    }
+
+    /// What was sent as a batch is given back in other clothes: each cell in quotes, other line ends.
+    #[must_use]
+    pub fn rewrites(mut self) -> Self {
+        self.rewrites = true;
+        self
+    }
+
+    /// A job does not tell how many batches it has.
+    #[must_use]
+    pub fn counts_no_batches(mut self) -> Self {
+        self.counts = false;
+        self
+    }
+
+    /// The records that every query finds.
+    pub fn rows(&self) -> &[String] {
+        &self.table
     }
 
     /// A session that is good until it expires.
@@ -131,63 +161,124 @@ impl Server {
         request: &Request<Bytes>,
     ) -> Result<Response<Bytes>, Failure> {
         self.deliver_stragglers(now);
-        let kind = Kind::of(request);
-        let nth = self.seen.entry(kind).or_default();
-        *nth += 1;
-        let deviation = self.deviations.remove(&(kind, *nth));
-        if matches!(deviation, Some(Deviation::Expired)) {
-            self.sessions += 1;
-        }
-        let mut response = match &deviation {
+        let deviation = self.deviation(request);
+        match &deviation {
             Some(Deviation::Unsent) => return Err(Failure::Unsent("connection refused".into())),
             Some(Deviation::Lost { arrives }) => {
-                let late = arrives.map(|late| (now + late, request.clone()));
-                self.stragglers.extend(late);
+                if let Some(late) = arrives {
+                    self.straggle(now + *late, request.clone());
+                }
                 self.deliver_stragglers(now);
                 return Err(Failure::Lost("timed out".into()));
             }
-            Some(Deviation::Instead(response)) => response.clone(),
-            _ if request.headers()["x-sfdc-session"] != self.token() => {
-                error(400, "InvalidSessionId", "Invalid session id")
+            _ => {}
+        }
+        let response = self.answer(now, request, deviation.as_ref());
+        Ok(finished(response, deviation.as_ref()))
+    }
+
+    fn deviation(&mut self, request: &Request<Bytes>) -> Option<Deviation> {
+        let kind = Kind::of(request);
+        let nth = self.seen.entry(kind).or_default();
+        *nth += 1;
+        let scripted = self.deviations.remove(&(kind, *nth));
+        scripted.or_else(|| self.trouble.as_mut()?.strikes(kind, request))
+    }
+
+    fn answer(
+        &mut self,
+        now: Time,
+        request: &Request<Bytes>,
+        deviation: Option<&Deviation>,
+    ) -> Response<Bytes> {
+        self.happens_first(now, deviation);
+        if let Some(Deviation::Instead(response)) = deviation {
+            return response.clone();
+        }
+        if request.headers()["x-sfdc-session"] != self.token() {
+            return error(400, "InvalidSessionId", "Invalid session id");
+        }
+        let unlisted = matches!(deviation, Some(Deviation::Unlisted));
+        let mut response = self.carry_out(now, request, unlisted);
+        match deviation {
+            Some(Deviation::Masked(mask)) => mask.clone(),
+            Some(Deviation::Echo) => page(500, "text/html", format!("session {}", self.token())),
+            Some(Deviation::Edited(edit)) if response.status().is_success() => {
+                response.map(|body| edit(&text(&body)).into())
             }
+            None | Some(Deviation::Unlisted | Deviation::Stranger) => {
+                self.acknowledge(&mut response);
+                response
+            }
+            _ => response,
+        }
+    }
+
+    fn happens_first(&mut self, now: Time, deviation: Option<&Deviation>) {
+        match deviation {
+            Some(Deviation::Expired) => self.sessions += 1,
             Some(Deviation::ForeignAbort) => {
-                self.jobs.iter_mut().for_each(|job| job.abort(now));
-                self.carry_out(now, request)
+                self.jobs.iter_mut().for_each(|job| job.end(now, "Aborted"));
             }
-            _ => self.carry_out(now, request),
-        };
-        match &deviation {
-            Some(Deviation::Masked(mask)) => response = mask.clone(),
-            Some(Deviation::Edited(edit)) => {
-                response = response.map(|body| edit(&text(&body)).into());
+            Some(Deviation::JobFails) => {
+                self.jobs.iter_mut().for_each(|job| job.end(now, "Failed"));
+            }
+            Some(Deviation::Stranger) => {
+                let open = self.jobs.iter().filter(|job| job.state == "Open");
+                for job in open.map(|job| job.id.clone()).collect::<Vec<_>>() {
+                    self.add(now, &job, &Bytes::from(format!("Name\n{ALIEN} record\n")));
+                }
             }
             _ => {}
         }
-        let length = response.body().len();
-        response.headers_mut().insert("content-length", length.into());
-        if let Some(Deviation::Cut(at)) = deviation {
-            response = response.map(|body| body.slice(..at.min(body.len())));
+    }
+
+    /// Whoever gets this answer knows the batches in it.
+    fn acknowledge(&mut self, response: &mut Response<Bytes>) {
+        let told = text(response.body());
+        for batch in self.jobs.iter_mut().flat_map(|job| &mut job.batches) {
+            batch.acknowledged |= told.contains("<batchInfo\n") && told.contains(&batch.id);
         }
-        Ok(response)
+    }
+
+    /// The client has lost its memory, but for what stands in this text.
+    pub fn forgotten_but_for(&mut self, memory: &str) {
+        for batch in self.jobs.iter_mut().flat_map(|job| &mut job.batches) {
+            batch.acknowledged &= memory.contains(&batch.id);
+        }
+    }
+
+    /// A request is still on its way and will arrive then.
+    pub fn straggle(&mut self, at: Time, request: Request<Bytes>) {
+        self.stragglers.push((at, request));
     }
 
     fn deliver_stragglers(&mut self, now: Time) {
+        self.stragglers.sort_by_key(|(at, _)| *at);
         let late = self.stragglers.extract_if(.., |(at, _)| *at <= now).collect::<Vec<_>>();
         for (at, request) in late {
-            self.carry_out(at, &request);
+            self.carry_out(at, &request, false);
         }
     }
 
-    fn carry_out(&mut self, now: Time, request: &Request<Bytes>) -> Response<Bytes> {
-        let body = text(request.body());
+    fn carry_out(
+        &mut self,
+        now: Time,
+        request: &Request<Bytes>,
+        unlisted: bool,
+    ) -> Response<Bytes> {
         let path = request.uri().path();
         let path = path.strip_prefix("/services/async/66.0/").expect(path);
         let media = request.headers().get("content-type").map(|media| media.to_str().unwrap());
         match (media, path.split('/').collect::<Vec<_>>().as_slice()) {
-            (Some(XML), ["job"]) => self.create(&body),
-            (Some(XML), ["job", job]) => self.job(job).set_state(now, &element(&body, "state")),
-            (Some(CSV), ["job", job, "batch"]) => self.add(now, job, &body),
-            (None, ["job", job, "batch"]) => self.list(now, job),
+            (Some(XML), ["job"]) => self.create(&text(request.body())),
+            (Some(XML), ["job", job]) => {
+                self.job(job).set_state(now, &element(&text(request.body()), "state"))
+            }
+            (None, ["job", job]) => answer(200, &self.job(job).document()),
+            (Some(CSV), ["job", job, "batch"]) => self.add(now, job, request.body()),
+            (None, ["job", job, "batch"]) => self.list(now, job, unlisted),
+            (None, ["job", job, "batch", batch, "request"]) => self.request(job, batch),
             (None, ["job", job, "batch", batch, "result"]) => self.result(now, job, batch),
             (None, ["job", _, "batch", _, "result", file]) => self.file(file),
             request => panic!("the service knows no such request: {request:?}"),
@@ -200,8 +291,9 @@ impl Server {
             operation: element(body, "operation"),
             object: element(body, "object"),
             state: "Open",
-            aborted: None,
+            ended: None,
             batches: Vec::new(),
+            counts: self.counts,
         };
         let answer = answer(201, &job.document());
         self.jobs.push(job);
@@ -212,30 +304,50 @@ impl Server {
         self.jobs.iter_mut().find(|job| job.id == id).expect(id)
     }
 
-    fn add(&mut self, now: Time, job: &str, body: &str) -> Response<Bytes> {
-        self.batches += 1;
-        let (id, takes) = (format!("7510000000{:05}AAA", self.batches), self.takes);
-        let lines: Vec<String> = body.lines().map(str::to_owned).collect();
-        let found = self.table.len();
-        let job = self.job(job);
-        if job.state != "Open" {
-            return error(400, "InvalidJobState", &format!("Job is {}", job.state));
+    fn add(&mut self, now: Time, job: &str, body: &Bytes) -> Response<Bytes> {
+        let (found, full) = (self.table.len(), self.quota.is_some_and(|most| self.batches >= most));
+        let state = self.job(job).state;
+        let query = self.job(job).operation == "query";
+        let records = if query { Vec::new() } else { records(body) };
+        if state != "Open" {
+            return error(400, "InvalidJobState", &format!("Job is {state}"));
         }
-        if lines.iter().any(|line| line.starts_with("refused")) {
+        if full {
+            return error(400, "ExceededQuota", "ApiBatchItems Limit exceeded.");
+        }
+        if is_refused(&records) {
             return error(400, "InvalidBatch", "Failed to parse CSV");
         }
-        let records = if job.operation == "query" { found } else { lines.len() - 1 };
-        let batch = Batch { id, lines, added: now, takes, records };
+        self.batches += 1;
+        let takes = self.takes;
+        let batch = Batch {
+            id: format!("7510000000{:05}AAA", self.batches),
+            body: body.clone(),
+            size: if query { found } else { records.len() },
+            records,
+            added: now,
+            takes: self.uneven.as_mut().map_or(takes, |chance| chance.within(takes * 2)),
+            acknowledged: false,
+        };
+        let job = self.job(job);
         let answer = answer(201, &document("batchInfo", &job.describe(&batch, now)));
         job.batches.push(batch);
         answer
     }
 
-    fn list(&mut self, now: Time, job: &str) -> Response<Bytes> {
+    fn list(&mut self, now: Time, job: &str, unlisted: bool) -> Response<Bytes> {
         let job = self.job(job);
-        let batches = job.batches.iter();
-        let infos = batches.map(|batch| members(&[("batchInfo", &job.describe(batch, now))]));
+        let missing = job.batches.iter().rposition(|batch| unlisted && batch.acknowledged);
+        let listed = job.batches.iter().enumerate().filter(|(n, _)| Some(*n) != missing);
+        let infos = listed.map(|(_, batch)| members(&[("batchInfo", &job.describe(batch, now))]));
         answer(200, &document("batchInfoList", &infos.collect::<String>()))
+    }
+
+    fn request(&mut self, job: &str, batch: &str) -> Response<Bytes> {
+        let rewrites = self.rewrites;
+        let batch = self.job(job).batches.iter().find(|other| other.id == batch).expect(batch);
+        let body = if rewrites { rewritten(&batch.body) } else { batch.body.clone() };
+        page(200, CSV, body)
     }
 
     fn result(&mut self, now: Time, job: &str, batch: &str) -> Response<Bytes> {
@@ -253,17 +365,7 @@ impl Server {
         if progress.processed == 0 && progress.state == "Failed" {
             return error(400, "InvalidBatch", "Records not processed");
         }
-        let mut csv = String::from("\"Id\",\"Success\",\"Created\",\"Error\"\n");
-        for (n, record) in batch.lines.iter().skip(1).take(progress.processed).enumerate() {
-            let created = job.operation == "insert" || !record.starts_with("known");
-            let id = format!("0010000{}{n:03}AAA", &batch.id[10..15]);
-            if record.starts_with("bad") {
-                csv += "\"\",\"false\",\"false\",\"REQUIRED_FIELD_MISSING:Required fields are missing: [Name]:Name --\"\n";
-            } else {
-                writeln!(csv, "\"{id}\",\"true\",\"{created}\",\"\"").unwrap();
-            }
-        }
-        page(200, CSV, csv)
+        job.outcomes(batch, progress.processed)
     }
 
     fn file(&self, file: &str) -> Response<Bytes> {
@@ -272,26 +374,78 @@ impl Server {
         }
         let first = (file[10..].parse::<usize>().unwrap() - 1) * self.rows_per_file;
         let rows = self.table.iter().enumerate().skip(first).take(self.rows_per_file);
-        let rows = rows.map(|(n, row)| format!("\"0010000000{n:05}AAA\",\"{row}\"\n"));
+        let rows = rows
+            .map(|(n, row)| format!("\"0010000000{n:05}AAA\",\"{}\"\n", row.replace('"', "\"\"")));
         page(200, CSV, format!("\"Id\",\"Name\"\n{}", rows.collect::<String>()))
     }
+}
 
-    // ---- what became of it ----
+/// The answer as it goes out: with its length, perhaps more headers, perhaps not all of it.
+fn finished(mut response: Response<Bytes>, deviation: Option<&Deviation>) -> Response<Bytes> {
+    let length = response.body().len();
+    response.headers_mut().insert("content-length", length.into());
+    match deviation {
+        Some(Deviation::Headed(name, value)) => {
+            response.headers_mut().append(*name, value.parse().unwrap());
+        }
+        Some(Deviation::Cut(at)) => {
+            return response.map(|body| body.slice(..(*at).min(body.len().saturating_sub(1))));
+        }
+        _ => {}
+    }
+    response
+}
 
+/// The same cells, each in quotes, with the line ends of another system.
+fn rewritten(body: &[u8]) -> Bytes {
+    let mut writer = csv::WriterBuilder::new()
+        .quote_style(csv::QuoteStyle::Always)
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(Vec::new());
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(body);
+    for record in reader.byte_records() {
+        writer.write_byte_record(&record.unwrap()).unwrap();
+    }
+    writer.into_inner().unwrap().into()
+}
+
+/// What became of it.
+impl Server {
     /// Lets everything happen that is still going to, and tells how often each record was written.
     pub fn finish(&mut self) -> BTreeMap<String, usize> {
-        let end = Time::since_start(Duration::from_secs(1 << 40));
-        self.deliver_stragglers(end);
+        self.deliver_stragglers(END);
+        self.bound_to_be_written()
+    }
+
+    /// How often each record will have been written, if nothing more arrives.
+    pub fn bound_to_be_written(&self) -> BTreeMap<String, usize> {
         let mut written = BTreeMap::new();
-        for job in self.jobs.iter().filter(|job| job.operation != "query") {
-            for batch in &job.batches {
-                let records = batch.lines.iter().skip(1).take(job.progress(batch, end).processed);
-                for record in records.filter(|record| !record.starts_with("bad")) {
-                    *written.entry(record.clone()).or_default() += 1;
-                }
+        for (job, batch) in self.loaded() {
+            for (_, record) in job.written(batch, END) {
+                *written.entry(record.to_owned()).or_default() += 1;
             }
         }
         written
+    }
+
+    /// The records written until now, by their ids.
+    pub fn written(&self, now: Time) -> BTreeMap<String, &str> {
+        self.loaded().flat_map(|(job, batch)| job.written(batch, now)).collect()
+    }
+
+    fn loaded(&self) -> impl Iterator<Item = (&Job, &Batch)> {
+        let loads = self.jobs.iter().filter(|job| job.operation != "query");
+        loads.flat_map(|job| job.batches.iter().map(move |batch| (job, batch)))
+    }
+
+    /// How many batches with these records the server has.
+    pub fn copies_of(&self, records: &[String]) -> usize {
+        self.loaded().filter(|(_, batch)| batch.records == records).count()
+    }
+
+    /// A number that changes with what is bound to be written: batches there, and jobs ended.
+    pub fn version(&self) -> usize {
+        self.batches * 1000 + self.jobs.iter().filter(|job| job.ended.is_some()).count()
     }
 
     /// How many batches have not started at this moment, but still will.
@@ -303,63 +457,10 @@ impl Server {
             .sum()
     }
 
-    /// The jobs that take batches, and how many each has.
+    /// The jobs that take batches, and how many each has, those of other people not counted.
     pub fn open_jobs(&self) -> Vec<(String, usize)> {
+        let ours = |batch: &&Batch| !batch.records.iter().any(|record| record.starts_with(ALIEN));
         let open = self.jobs.iter().filter(|job| job.state == "Open");
-        open.map(|job| (job.id.clone(), job.batches.len())).collect()
-    }
-}
-
-impl Job {
-    fn abort(&mut self, now: Time) {
-        self.state = "Aborted";
-        self.aborted.get_or_insert(now);
-    }
-
-    fn set_state(&mut self, now: Time, state: &str) -> Response<Bytes> {
-        match (self.state, state) {
-            ("Open" | "Closed", "Aborted") => self.abort(now),
-            ("Open", "Closed") => self.state = "Closed",
-            (from, _) => {
-                return error(400, "InvalidJobState", &format!("Not allowed: the job is {from}"));
-            }
-        }
-        answer(200, &self.document())
-    }
-
-    fn progress(&self, batch: &Batch, now: Time) -> Progress {
-        let (start, end) = (batch.added + batch.takes / 3, batch.added + batch.takes);
-        let at = |state, processed| Progress { state, processed, message: None };
-        if self.aborted.is_some_and(|aborted| aborted < start) {
-            at("NotProcessed", 0)
-        } else if now < start {
-            at("Queued", 0)
-        } else if now < end {
-            at("InProgress", 0)
-        } else if batch.lines[0].contains("Bogus") {
-            let message =
-                Some("InvalidBatch : Failed to process query: INVALID_FIELD: Bogus".into());
-            Progress { state: "Failed", processed: 0, message }
-        } else if let Some(row) =
-            batch.lines.iter().skip(1).position(|row| row.starts_with("broken"))
-        {
-            let message = Some("InternalServerError : Retried more than thirty times".into());
-            Progress { state: "Failed", processed: row, message }
-        } else {
-            at("Completed", batch.records)
-        }
-    }
-
-    fn document(&self) -> String {
-        let (id, operation, object) = (&self.id, &self.operation, &self.object);
-        let about = [("id", id.as_str()), ("operation", operation), ("object", object)];
-        document("jobInfo", &(members(&about) + &members(&[("state", self.state)])))
-    }
-
-    fn describe(&self, batch: &Batch, now: Time) -> String {
-        let Progress { state, processed, message } = self.progress(batch, now);
-        let mut info = members(&[("id", &batch.id), ("jobId", &self.id), ("state", state)]);
-        info += &message.map_or(String::new(), |message| members(&[("stateMessage", &message)]));
-        info + &members(&[("numberRecordsProcessed", &processed.to_string())])
+        open.map(|job| (job.id.clone(), job.batches.iter().filter(ours).count())).collect()
     }
 }

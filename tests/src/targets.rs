@@ -19,8 +19,8 @@ use sfbulk::rows::{
     Batch, Cutter, Decoder, Framed, Framer, Have, InOrder, Limits, Records, Rows, outcomes_from_csv,
 };
 use sfbulk::{
-    Ask, BatchId, Checkpoint, Difference, Document, Error, ErrorInfo, Expect, Failure, Host, Job,
-    JobId, Note, Offline, Page, RecordId, Reply, ResultId, Session, Spec, Summary, Time,
+    Ask, BatchId, Checkpoint, Count, Difference, Document, Error, ErrorInfo, Expect, Failure, Host,
+    Job, JobId, Note, Offline, Page, RecordId, Reply, ResultId, Session, Spec, Summary, Time,
     Transcript,
 };
 use sfbulk_org::{Config, Org};
@@ -377,8 +377,8 @@ fn told_by_intake(text: &[u8], sizes: &[usize]) -> String {
     let (word, answer) = answer(text);
     let at_most = 1_000;
     let expect = match &*word {
-        "outcomes" => Expect::Outcomes { rows: 5..7, partial: false, at_most },
-        "partial" => Expect::Outcomes { rows: 5..7, partial: true, at_most },
+        "outcomes" => Expect::Outcomes { rows: 5..7, count: Count::All, at_most },
+        "partial" => Expect::Outcomes { rows: 5..7, count: Count::Processed(None), at_most },
         "request" => Expect::Request { at_most },
         "rows" => Expect::Rows { have: None },
         _ => Expect::Whole { at_most },

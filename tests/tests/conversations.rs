@@ -3,16 +3,14 @@
 
 use std::thread;
 
-use sfbulk::Job;
 use sfbulk_tests::dialogue;
-use sfbulk_tests::offline::Offline;
 use sfbulk_tests::scenarios::{self, Scenario};
 use sfbulk_tests::server::CANARY;
 
 #[test]
 fn every_conversation_is_as_it_was() {
     let scenarios = scenarios::all();
-    assert!(scenarios.len() >= 29);
+    assert!(scenarios.len() >= 36);
     let changed = |scenario: Scenario| {
         let title = scenario.title;
         thread::spawn(move || compare(scenario)).join().err().map(|_| title)
@@ -24,12 +22,7 @@ fn every_conversation_is_as_it_was() {
 /// Plays a conversation to its end and compares it with the snapshot of its name.
 fn compare(scenario: Scenario) {
     let name = scenario.name;
-    let mut world =
-        Offline::new(Job::new(scenario.spec).unwrap(), scenario.batches, scenario.server);
-    world.logins = scenario.logins;
-    world.network.piece = scenario.piece;
-    world.aborts_after = scenario.aborts_after;
-    let _ = world.run();
+    let world = scenario.play();
     let text = dialogue::render(&world.log);
     assert!(!text.contains(CANARY), "a secret in the conversation:\n{text}");
     let mut settings = insta::Settings::clone_current();

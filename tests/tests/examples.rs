@@ -1,11 +1,11 @@
 //! The examples, as a user runs them, against a practice org.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use sfbulk_org::{Config, Org, Server, serve};
+use sfbulk_tests::built::built;
 
 const CSV: &str = "Name,BillingCity\nNorthwind,\"Oslo\n(old town)\"\n,Rome\nContoso,\n";
 
@@ -37,7 +37,8 @@ fn loads_and_queries(example: &str) {
 
 /// What the example prints.
 fn run(example: &str, server: &Server, what: &str, input: &str) -> String {
-    let mut child = Command::new(built(example))
+    let folder = built("sfbulk-tests", &["--example", example]).join("examples");
+    let mut child = Command::new(folder.join(example))
         .arg(what)
         .env("SF_ORG_INSTANCE_URL", server.url())
         .env("SF_ACCESS_TOKEN", server.session())
@@ -49,23 +50,4 @@ fn run(example: &str, server: &Server, what: &str, input: &str) -> String {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// The example, built as it is now: `cargo test --test examples` alone would not build it. The same
-/// cargo with the same target directory and profile finds everything else built.
-fn built(example: &str) -> PathBuf {
-    let own = std::env::current_exe().unwrap(); // TARGET/PROFILE/deps/examples-…
-    let profile = own.parent().and_then(Path::parent).unwrap();
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--locked", "-p", "sfbulk-tests", "--example", example]);
-    cargo.args(["--profile", if profile.ends_with("release") { "release" } else { "dev" }]);
-    // What this cargo says of the package under test would have build scripts run again.
-    let of_a_package =
-        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-    for (name, _) in std::env::vars().filter(|(name, _)| of_a_package(name)) {
-        cargo.env_remove(name);
-    }
-    cargo.arg("--target-dir").arg(profile.parent().unwrap());
-    assert!(cargo.status().unwrap().success());
-    profile.join("examples").join(example)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The level of each file of the core. A file imports only from files of a lower level; `error` and
 /// `id` speak of each other (an error names a job, an id that is none is an error), and a module's
 /// front page (`rows/mod.rs`, `lib.rs`) names what it holds.
-const LEVELS: [(&str, u32); 41] = [
+const LEVELS: [(&str, u32); 42] = [
     ("text", 0),
     ("time", 0),
     ("print", 0),
@@ -45,6 +45,7 @@ const LEVELS: [(&str, u32); 41] = [
     ("transcript", 12),
     ("job", 13),
     ("job/doubt", 14),
+    ("job/feed", 14),
     ("job/reply", 15),
     ("offline", 14),
     ("replay", 14),

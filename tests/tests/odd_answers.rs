@@ -48,6 +48,7 @@ fn run(spec: Spec, mut sessions: u32, mut server: impl FnMut(&str, &str) -> Stri
             }
             Step::Settled(settled) => outcomes.extend(settled),
             Step::Note(note) => notes.push(note),
+            Step::Save => {}
             Step::Wait(Some((then, _))) => now = then + Duration::from_millis(1),
             Step::Wait(None) => panic!("every call is answered at once"),
             Step::Done(result) => break result,

@@ -115,12 +115,27 @@ fn a_result_that_is_never_whole_leaves_no_file_and_the_old_one_alone() {
             server.fault(Fault::CutResult { result: 2, bytes: 40 });
         }
         let bounds = Bounds { first_wait: Duration::from_millis(1), ..Bounds::default() };
-        let error = client.file(Spec::query(SOQL).bounds(bounds), &name).unwrap_err();
+        let error = client.fetch(Spec::query(SOQL).bounds(bounds)).file(&name).unwrap_err();
         assert!(error.to_string().contains("result"), "{error}");
         let left: Vec<String> = old.map(|_| "accounts.csv".to_owned()).into_iter().collect();
         assert_eq!(practice::names(folder.path()), left);
         assert_eq!(fs::read_to_string(&name).ok().as_deref(), old);
     }
+}
+
+#[test]
+fn a_result_that_was_short_is_read_from_the_beginning_into_the_file() {
+    let (server, client) = org();
+    load_csv(&client, SEVEN);
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().join("accounts.csv");
+    server.fault(Fault::ShortResult { result: 1 });
+    let summary = client.query_file(SOQL, &name).unwrap();
+    assert_eq!((summary.rows, summary.jobs.len()), (7, 1));
+    let mut text = Vec::new();
+    client.query_csv(SOQL, &mut text).unwrap();
+    assert_eq!(fs::read(&name).unwrap(), text);
+    assert_eq!(practice::names(folder.path()), ["accounts.csv"]);
 }
 
 #[test]

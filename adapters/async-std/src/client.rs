@@ -21,9 +21,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sfbulk::rows::{CsvText, Cutter, Decoder, InOrder, Limits, Outcome, Rows};
 use sfbulk::{Error, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary, Transcript, Turn};
+use sfbulk_draft::Start;
 
 use crate::calls::{Calls, Event};
 use crate::file;
+use crate::keeper;
 use crate::run::Run;
 use crate::source::{Csv, Nothing, Source, Values};
 use crate::tls::Tls;
@@ -124,81 +126,38 @@ impl Client {
 
     /// Any load, from a [`Spec`] with bounds, seed or version of your own.
     pub fn load(&self, spec: Spec) -> Load {
-        Load { client: self.clone(), spec, limits: Limits::default(), columns: None }
+        let start = Start::new(spec);
+        Load { client: self.clone(), start, limits: Limits::default(), columns: None }
     }
 
     /// The rows of a query, decoded. Columns are matched with the names of `T`'s fields as serde
     /// sees them; an empty cell is `None`, since CSV cannot tell null from empty.
     pub fn query<T: DeserializeOwned>(&self, soql: impl Into<String>) -> Result<Records<T>, Error> {
-        self.records(Spec::query(soql))
+        self.fetch(Spec::query(soql)).records()
     }
 
-    /// The rows of any query, from a [`Spec`]: [`Spec::query_all`], or with bounds of your own.
-    pub fn records<T: DeserializeOwned>(&self, spec: Spec) -> Result<Records<T>, Error> {
-        Ok(Records { run: Run::new(self, spec, Nothing)?, decoder: Decoder::new() })
-    }
-
-    /// Writes the rows of a query as CSV, as the server wrote them: one header, then every row. If
-    /// this fails, or is dropped half-way, what was written is not the whole result.
+    /// Writes the rows of a query as CSV; see [`Query::csv`].
     pub async fn query_csv(
         &self,
         soql: impl Into<String>,
         out: &mut (impl AsyncWrite + Unpin),
     ) -> Result<Summary, Error> {
-        self.csv(Spec::query(soql), out).await
+        self.fetch(Spec::query(soql)).csv(out).await
     }
 
-    /// [`query_csv`](Self::query_csv) for any query, from a [`Spec`].
-    pub async fn csv(
-        &self,
-        spec: Spec,
-        out: &mut (impl AsyncWrite + Unpin),
-    ) -> Result<Summary, Error> {
-        let local = |e: std::io::Error| {
-            Error::new(ErrorKind::Local, format!("the rows could not be written: {e}"))
-        };
-        let mut run = Run::new(self, spec, Nothing)?;
-        let mut text = CsvText::new();
-        while let Some(rows) = poll_fn(|cx| poll_rows(&mut run, cx)).await {
-            for piece in text.pieces(&rows?) {
-                out.write_all(piece).await.map_err(local)?;
-            }
-        }
-        out.write_all(text.end(run.job().spec().columns()).as_bytes()).await.map_err(local)?;
-        out.flush().await.map_err(local)?;
-        Ok(run.job().summary().clone())
-    }
-
-    /// Writes the rows of a query, as [`query_csv`](Self::query_csv) does, into a file that has its
-    /// name only once the result is whole and on the disk; until then it is called
-    /// `<name>.partial`. If this fails, or is dropped half-way, there is no file, or the one that
-    /// had the name before.
-    ///
-    /// No task waits for the disk: a pool of threads does what blocks, one thing at a time for each
-    /// file. If this is dropped while the file, whole by then, is getting its name, it may get it.
+    /// Writes the rows of a query into a file; see [`Query::file`].
     pub async fn query_file(
         &self,
         soql: impl Into<String>,
         name: impl AsRef<Path>,
     ) -> Result<Summary, Error> {
-        self.file(Spec::query(soql), name).await
+        self.fetch(Spec::query(soql)).file(name).await
     }
 
-    /// [`query_file`](Self::query_file) for any query, from a [`Spec`].
-    pub async fn file(&self, spec: Spec, name: impl AsRef<Path>) -> Result<Summary, Error> {
-        let name = name.as_ref();
-        let local = |e: std::io::Error| {
-            Error::new(ErrorKind::Local, format!("{} cannot be written: {e}", name.display()))
-        };
-        let draft = file::create(name).await.map_err(local)?;
-        let mut run = Run::new(self, spec, Nothing)?;
-        let mut writer = file::Writer::new(&draft).map_err(local)?;
-        while let Some(rows) = poll_fn(|cx| poll_rows(&mut run, cx)).await {
-            writer.write(rows?).await.map_err(local)?;
-        }
-        writer.end(run.job().spec().columns()).await.map_err(local)?;
-        file::publish(draft).await.map_err(local)?;
-        Ok(run.job().summary().clone())
+    /// Any query, from a [`Spec`]: [`Spec::query_all`], or one with bounds, seed or version of your
+    /// own; or one that keeps a checkpoint.
+    pub fn fetch(&self, spec: Spec) -> Query {
+        Query { client: self.clone(), start: Start::new(spec) }
     }
 
     /// Drives a job of your own, with a host of your own, over this client's connections. The host
@@ -240,7 +199,7 @@ impl Client {
 #[derive(Debug)]
 pub struct Load {
     client: Client,
-    spec: Spec,
+    start: Start,
     limits: Limits,
     columns: Option<Vec<String>>,
 }
@@ -248,13 +207,13 @@ pub struct Load {
 impl Load {
     /// One batch at a time: slower, with fewer lock conflicts.
     pub fn serial(mut self) -> Self {
-        self.spec = self.spec.serial();
+        self.start.spec = self.start.spec.serial();
         self
     }
 
     /// So many uploads at a time, and results fetched at a time; 4 unless said.
     pub fn parallel(mut self, parallel: usize) -> Self {
-        self.spec = self.spec.parallel(parallel);
+        self.start.spec = self.start.spec.parallel(parallel);
         self
     }
 
@@ -267,6 +226,43 @@ impl Load {
     /// Smaller batches than the service allows.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Keeps a checkpoint in this file while the load runs, so that [`resume_from`](Self::resume_from)
+    /// can go on with it, whatever ends it: a crash, a power cut, a network that stays away, a
+    /// dropped stream. It holds neither records nor a session, and can be read by its owner alone.
+    /// When all has ended well and the last outcome was taken, it is removed.
+    ///
+    /// The file comes when the job was created. Meanwhile `<name>.lock` keeps other processes away.
+    ///
+    /// Fails with [`ErrorKind::Usage`] if the file is there, since an unfinished run may need it,
+    /// and with [`ErrorKind::Local`] if it cannot be, or another run has it.
+    pub async fn checkpoint_to(mut self, name: impl AsRef<Path>) -> Result<Self, Error> {
+        self.start = keeper::checkpoint_to(self.start, name.as_ref()).await?;
+        Ok(self)
+    }
+
+    /// Goes on with the load whose checkpoint is in this file, and keeps it there on.
+    ///
+    /// Give the same rows again, from the first, and the same [`limits`](Self::limits): each batch
+    /// is compared with what the earlier run had cut, and if one differs, the load ends with
+    /// [`ErrorKind::InputChanged`] before anything is sent. Then the org is asked what arrived, and
+    /// only what did not is sent. Every outcome comes again, from row 0. Version, concurrency and
+    /// bounds are those the load began with.
+    ///
+    /// Fails with [`ErrorKind::Usage`] if that load has another operation, object or external id,
+    /// and with [`ErrorKind::Local`] if there is no file, or it is damaged, or another run has it.
+    pub async fn resume_from(mut self, name: impl AsRef<Path>) -> Result<Self, Error> {
+        self.start = keeper::resume_from(self.start, name.as_ref()).await?;
+        Ok(self)
+    }
+
+    /// Leaves the load after so long, wherever it is, with [`ErrorKind::Unfinished`]. Nothing is
+    /// changed in the org, which works off the batches it has; with a checkpoint, the load can be
+    /// resumed.
+    pub fn leave_after(mut self, wait: Duration) -> Self {
+        self.start.leave_after = Some(wait);
         self
     }
 
@@ -303,8 +299,97 @@ impl Load {
     }
 
     fn from(self, source: impl Source + 'static) -> Result<Outcomes, Error> {
-        let run = Run::new(&self.client, self.spec, source)?;
+        let run = Run::new(&self.client, self.start, source)?;
         Ok(Outcomes { run, in_order: InOrder::new(), ready: VecDeque::new() })
+    }
+}
+
+/// A query about to start.
+#[must_use]
+#[derive(Debug)]
+pub struct Query {
+    client: Client,
+    start: Start,
+}
+
+impl Query {
+    /// Keeps a checkpoint in this file, as [`Load::checkpoint_to`] does. It is removed once all rows
+    /// were taken or written.
+    pub async fn checkpoint_to(mut self, name: impl AsRef<Path>) -> Result<Self, Error> {
+        self.start = keeper::checkpoint_to(self.start, name.as_ref()).await?;
+        Ok(self)
+    }
+
+    /// Goes on with the query whose checkpoint is in this file, and keeps it there on. The org does
+    /// not work it out again, if it had begun to. Every row comes again, from the first.
+    ///
+    /// Fails as [`Load::resume_from`] does, and if it is another query.
+    pub async fn resume_from(mut self, name: impl AsRef<Path>) -> Result<Self, Error> {
+        self.start = keeper::resume_from(self.start, name.as_ref()).await?;
+        Ok(self)
+    }
+
+    /// Leaves the query after so long, as [`Load::leave_after`] does.
+    pub fn leave_after(mut self, wait: Duration) -> Self {
+        self.start.leave_after = Some(wait);
+        self
+    }
+
+    /// The rows, decoded; see [`Client::query`].
+    pub fn records<T: DeserializeOwned>(self) -> Result<Records<T>, Error> {
+        Ok(Records { run: self.run()?, decoder: Decoder::new() })
+    }
+
+    /// Writes the rows as CSV, as the server wrote them: one header, then every row. If this fails,
+    /// or is dropped half-way, what was written is not the whole result.
+    pub async fn csv(self, out: &mut (impl AsyncWrite + Unpin)) -> Result<Summary, Error> {
+        let local = |e: std::io::Error| {
+            Error::new(ErrorKind::Local, format!("the rows could not be written: {e}"))
+        };
+        let mut run = self.run()?;
+        let mut text = CsvText::new();
+        while let Some(rows) = poll_fn(|cx| poll_rows(&mut run, cx)).await {
+            for piece in text.pieces(&rows?) {
+                out.write_all(piece).await.map_err(local)?;
+            }
+        }
+        out.write_all(text.end(run.job().spec().columns()).as_bytes()).await.map_err(local)?;
+        out.flush().await.map_err(local)?;
+        poll_fn(|cx| run.poll_end(cx)).await
+    }
+
+    /// Writes the rows, as [`csv`](Self::csv) does, into a file that has its name only once the
+    /// result is whole and on the disk; until then it is called `<name>.partial`. If this fails, or
+    /// is dropped half-way, there is no file, or the one that had the name before.
+    ///
+    /// No task waits for the disk: a pool of threads does what blocks, one thing at a time for each
+    /// file. If this is dropped while the file, whole by then, is getting its name, it may get it.
+    pub async fn file(self, name: impl AsRef<Path>) -> Result<Summary, Error> {
+        let name = name.as_ref();
+        let local = |e: std::io::Error| {
+            Error::new(ErrorKind::Local, format!("{} cannot be written: {e}", name.display()))
+        };
+        let mut draft = file::create(name).await.map_err(local)?;
+        let mut run = self.run()?;
+        let mut writer = file::Writer::new(&draft).map_err(local)?;
+        while let Some(rows) = poll_fn(|cx| poll_rows(&mut run, cx)).await {
+            match rows {
+                Ok(rows) => writer.write(rows).await.map_err(local)?,
+                Err(error) if !run.start_over() => return Err(error),
+                Err(_) => {
+                    drop((writer, draft));
+                    draft = file::create(name).await.map_err(local)?;
+                    writer = file::Writer::new(&draft).map_err(local)?;
+                }
+            }
+        }
+        writer.end(run.job().spec().columns()).await.map_err(local)?;
+        file::publish(draft).await.map_err(local)?;
+        poll_fn(|cx| run.poll_end(cx)).await
+    }
+
+    fn run(self) -> Result<Run, Error> {
+        Run::new(&self.client, self.start, Nothing)
     }
 }
 
@@ -335,6 +420,11 @@ impl Outcomes {
     pub fn abort(&mut self) {
         self.run.abort();
     }
+
+    /// Leaves the load where it is; see [`Load::leave_after`]. What follows is the error.
+    pub fn leave(&mut self) {
+        self.run.leave();
+    }
 }
 
 impl Stream for Outcomes {
@@ -353,7 +443,7 @@ impl Stream for Outcomes {
                 Some(Ok(Page::Outcomes(outcomes))) => self.in_order.add(outcomes),
                 Some(Ok(Page::Rows(_))) => {}
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
+                None => return self.run.poll_end(cx).map(|end| end.err().map(Err)),
             }
         }
     }
@@ -389,6 +479,11 @@ impl<T> Records<T> {
     pub fn abort(&mut self) {
         self.run.abort();
     }
+
+    /// Leaves the query where it is; see [`Load::leave_after`]. What follows is the error.
+    pub fn leave(&mut self) {
+        self.run.leave();
+    }
 }
 
 impl<T: DeserializeOwned> Stream for Records<T> {
@@ -402,7 +497,7 @@ impl<T: DeserializeOwned> Stream for Records<T> {
             match ready!(poll_rows(&mut self.run, cx)) {
                 Some(Ok(rows)) => self.decoder.push(&rows),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
+                None => return self.run.poll_end(cx).map(|end| end.err().map(Err)),
             }
         }
     }

@@ -55,6 +55,31 @@
 //! open in the org, which works off the batches it has and closes it by age. To leave in good order,
 //! call [`Outcomes::abort`] and read on to the end.
 //!
+//! # Going on after a crash
+//!
+//! ```no_run
+//! # use sfbulk_async_std::{Client, Error, Outcomes};
+//! # use futures_lite::AsyncRead;
+//! # type File = Box<dyn AsyncRead + Send + Unpin>;
+//! async fn accounts(org: &Client, input: File, again: bool) -> Result<Outcomes, Error> {
+//!     let load = org.insert("Account");
+//!     if again {
+//!         load.resume_from("accounts.checkpoint").await?.csv(input) // the same, from its first row
+//!     } else {
+//!         load.checkpoint_to("accounts.checkpoint").await?.csv(input)
+//!     }
+//! }
+//! ```
+//!
+//! While its file is there, a run is unfinished: it goes on with [`Load::resume_from`] or
+//! [`Query::resume_from`], whether it was killed, dropped, [left](Load::leave_after), or ended with
+//! an error. No row is loaded twice, and every outcome and record comes again, from the first one:
+//! who writes files of them starts these anew. If the file is not there, the run has ended well or
+//! has not created a job yet; which of the two, the program must tell from what it has noted itself.
+//!
+//! A thread of the pool stores it, and the run waits until it is on the disk. If the run is dropped
+//! meanwhile, the file is free for the next one a moment later.
+//!
 //! # async-std's end
 //!
 //! async-std is discontinued in favour of smol (RUSTSEC-2025-0052, August 2025): unmaintained, not
@@ -69,6 +94,7 @@ mod calls;
 mod client;
 mod connection;
 mod file;
+mod keeper;
 mod net;
 mod proxy;
 mod run;
@@ -76,5 +102,5 @@ mod source;
 mod tls;
 mod transport;
 
-pub use client::{Client, Load, Outcomes, Records, session_from_env};
+pub use client::{Client, Load, Outcomes, Query, Records, session_from_env};
 pub use sfbulk::*;

@@ -6,10 +6,12 @@
 
 use std::task::{Context, Poll, ready};
 
-use sfbulk::{Error, Job, Page, Reason, Session, Spec, Step, Time};
+use sfbulk::{Error, Job, Page, Reason, Session, Step, Summary, Time};
+use sfbulk_draft::Start;
 
 use crate::calls::{Calls, Event};
 use crate::client::{Client, LoggingIn};
+use crate::keeper::Keeper;
 use crate::source::Source;
 
 /// A job under way, pulled by whoever wants its pages.
@@ -21,30 +23,34 @@ pub(crate) struct Run {
     /// The machine waits for rows.
     asked: bool,
     login: Option<LoggingIn>,
+    keeper: Keeper,
     /// Something happened, so the machine is to be asked what to do.
     news: bool,
     /// Until when it waits, if nothing happens.
     until: Option<(Time, Reason)>,
-    over: bool,
+    /// Once it is over: whether all is well.
+    over: Option<bool>,
 }
 
 impl Run {
     pub(crate) fn new(
         client: &Client,
-        spec: Spec,
+        start: Start,
         source: impl Source + 'static,
     ) -> Result<Self, Error> {
+        let (job, checkpoint) = start.job()?;
         Ok(Self {
-            job: Job::new(spec)?,
+            job,
             // Asked before any row: who has no session should hear of it first, and of nothing else.
             login: Some(client.log_in()),
+            keeper: Keeper::new(checkpoint),
             client: client.clone(),
             source: Box::new(source),
             calls: Calls::new(client.transport()),
             asked: false,
             news: true,
             until: None,
-            over: false,
+            over: None,
         })
     }
 
@@ -57,15 +63,23 @@ impl Run {
         self.news = true;
     }
 
+    pub(crate) fn leave(&mut self) {
+        self.job.leave();
+        self.news = true;
+    }
+
     /// The next page; `None` once all is over, which an error is too.
     pub(crate) fn poll_page(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Page, Error>>> {
-        while !self.over {
+        while self.over.is_none() {
             if !self.news {
                 let page = ready!(self.poll_event(cx));
                 self.news = true;
                 if let Some(page) = page {
                     return Poll::Ready(Some(Ok(page)));
                 }
+            }
+            if let Err(error) = ready!(self.keeper.poll(cx)) {
+                self.job.stop(error);
             }
             match self.job.poll(self.calls.now()) {
                 Step::Send(call) => self.calls.begin(call),
@@ -75,13 +89,13 @@ impl Run {
                 }
                 Step::Settled(outcomes) => return Poll::Ready(Some(Ok(Page::Outcomes(outcomes)))),
                 Step::Note(note) => self.client.note(&note, self.job.summary()),
-                Step::Save => {}
+                Step::Save => self.keeper.save(|| self.job.checkpoint()),
                 Step::Wait(until) => {
                     self.until = until;
                     self.news = false;
                 }
                 Step::Done(result) => {
-                    self.over = true;
+                    self.over = Some(result.is_ok());
                     self.calls.cut_off();
                     if let Err(error) = result {
                         return Poll::Ready(Some(Err(error)));
@@ -90,6 +104,25 @@ impl Run {
             }
         }
         Poll::Ready(None)
+    }
+
+    /// Begins a query anew that ended with an error, if that can help, for a caller who forgets the
+    /// rows it was given.
+    pub(crate) fn start_over(&mut self) -> bool {
+        let again = self.job.start_over();
+        if again {
+            self.over = None;
+        }
+        again
+    }
+
+    /// All is over, and in the application's hands. If it is well, nobody will resume this run.
+    pub(crate) fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<Summary, Error>> {
+        match self.over {
+            Some(true) => self.keeper.remove(),
+            _ => self.keeper.leave(),
+        }
+        self.keeper.poll(cx).map_ok(|()| self.job.summary().clone())
     }
 
     /// Tells the machine of one thing that happened, or hands on a page.

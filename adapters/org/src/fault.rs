@@ -1,13 +1,13 @@
 //! What can be made to go wrong, by name.
 //!
-//! A fault counts requests and never looks at a clock or at chance, so the same conversation goes
-//! wrong in the same way every time.
+//! A fault counts requests and never looks at a clock, and [`Chaos`](Fault::Chaos) draws from a
+//! seed, so the same conversation goes wrong in the same way every time.
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 /// Something that goes wrong, to be armed with [`Org::fault`](crate::Org::fault): once, but for
-/// [`Quota`](Self::Quota) and [`Slow`](Self::Slow), which stay.
+/// [`Quota`](Self::Quota), [`Slow`](Self::Slow) and [`Chaos`](Self::Chaos), which stay.
 ///
 /// Numbers count from 1 and from the moment the fault is armed: with `LoseAnswer { batch: 2 }` the
 /// second request that adds a batch is carried out, and its answer never comes. If several faults
@@ -26,12 +26,12 @@ pub enum Fault {
     LoseClose,
     /// The next job is aborted and the answer never comes.
     LoseAbort,
-    /// A batch is read whole but never added; the connection is dropped without an answer.
-    DropRequest { batch: u32 },
+    /// A request is read whole but never carried out; the connection is dropped without an answer.
+    DropRequest { call: Call, nth: u32 },
     /// The connection is dropped in the middle of a batch, which is never added.
     CutUpload { batch: u32 },
-    /// A batch is added so many seconds after it came, without an answer: the client has given up
-    /// by then.
+    /// The connection is dropped without an answer, and so many seconds later the batch is added
+    /// after all, if its job still takes one: something on the way had kept it.
     Late { batch: u32, seconds: u32 },
     /// A batch is added, and then a gateway answers 504 with a page.
     Gateway { batch: u32 },
@@ -60,6 +60,9 @@ pub enum Fault {
     Quota { batch: u32 },
     /// Every answer takes so long; see [`Org::delay`](crate::Org::delay).
     Slow { milliseconds: u32 },
+    /// One request in sixteen goes wrong by chance, in one of the ways above that a client can make
+    /// good by itself; no batch fails, and the session stays.
+    Chaos { seed: u64 },
 }
 
 /// A kind of requests.
@@ -114,7 +117,7 @@ impl std::error::Error for UnknownFault {}
 /// How a fault is written, what it does, and how its arguments are read.
 struct Form(&'static str, &'static str, &'static str, fn(&mut Arguments<'_>) -> Option<Fault>);
 
-const FORMS: [Form; 20] = [
+const FORMS: [Form; 21] = [
     Form("lose-answer", ":N", "batch N is added, the answer never comes", |a| {
         Some(Fault::LoseAnswer { batch: a.nth()? })
     }),
@@ -123,13 +126,13 @@ const FORMS: [Form; 20] = [
     }),
     Form("lose-close", "", "a job is closed, the answer never comes", |_| Some(Fault::LoseClose)),
     Form("lose-abort", "", "a job is aborted, the answer never comes", |_| Some(Fault::LoseAbort)),
-    Form("drop-request", ":N", "batch N is read, never added, not answered", |a| {
-        Some(Fault::DropRequest { batch: a.nth()? })
+    Form("drop-request", ":CALL:N", "read, never carried out, not answered", |a| {
+        Some(Fault::DropRequest { call: a.call()?, nth: a.nth()? })
     }),
     Form("cut-upload", ":N", "the connection drops in the middle of batch N", |a| {
         Some(Fault::CutUpload { batch: a.nth()? })
     }),
-    Form("late", ":N:SECONDS", "batch N is added so much later, not answered", |a| {
+    Form("late", ":N:SECONDS", "batch N is not answered, and added so much later", |a| {
         Some(Fault::Late { batch: a.nth()?, seconds: a.number()? })
     }),
     Form("gateway", ":N", "batch N is added, a 504 page is the answer", |a| {
@@ -174,6 +177,9 @@ const FORMS: [Form; 20] = [
     }),
     Form("slow", ":MILLISECONDS", "every answer takes so long", |a| {
         Some(Fault::Slow { milliseconds: a.number()? })
+    }),
+    Form("chaos", ":SEED", "one request in sixteen goes wrong by chance", |a| {
+        Some(Fault::Chaos { seed: a.number()? })
     }),
 ];
 
@@ -228,7 +234,6 @@ impl Fault {
     pub(crate) fn turn(&self) -> Option<(Counted, u32)> {
         Some(match self {
             Self::LoseAnswer { batch }
-            | Self::DropRequest { batch }
             | Self::CutUpload { batch }
             | Self::Late { batch, .. }
             | Self::Gateway { batch }
@@ -239,15 +244,15 @@ impl Fault {
             Self::LoseCreate => (Counted::Calls(Call::Create), 1),
             Self::LoseClose => (Counted::Calls(Call::Close), 1),
             Self::LoseAbort => (Counted::Calls(Call::Abort), 1),
-            Self::Status { call, nth, .. } | Self::Refuse { call, nth, .. } => {
-                (Counted::Calls(*call), *nth)
-            }
+            Self::DropRequest { call, nth }
+            | Self::Status { call, nth, .. }
+            | Self::Refuse { call, nth, .. } => (Counted::Calls(*call), *nth),
             Self::ExpireSession { request } => (Counted::Calls(Call::Any), *request),
             Self::CutResult { result, .. } | Self::ShortResult { result } => {
                 (Counted::Calls(Call::Result), *result)
             }
             Self::ListTwice { list } | Self::MissingFromList { list } => (Counted::Lists, *list),
-            Self::Slow { .. } => return None,
+            Self::Slow { .. } | Self::Chaos { .. } => return None,
         })
     }
 }
@@ -285,7 +290,7 @@ impl fmt::Display for Fault {
             Self::LoseCreate => f.write_str("lose-create"),
             Self::LoseClose => f.write_str("lose-close"),
             Self::LoseAbort => f.write_str("lose-abort"),
-            Self::DropRequest { batch } => write!(f, "drop-request:{batch}"),
+            Self::DropRequest { call, nth } => write!(f, "drop-request:{call}:{nth}"),
             Self::CutUpload { batch } => write!(f, "cut-upload:{batch}"),
             Self::Late { batch, seconds } => write!(f, "late:{batch}:{seconds}"),
             Self::Gateway { batch } => write!(f, "gateway:{batch}"),
@@ -304,6 +309,7 @@ impl fmt::Display for Fault {
             Self::MissingFromList { list } => write!(f, "missing-from-list:{list}"),
             Self::Quota { batch } => write!(f, "quota:{batch}"),
             Self::Slow { milliseconds } => write!(f, "slow:{milliseconds}"),
+            Self::Chaos { seed } => write!(f, "chaos:{seed}"),
         }
     }
 }
@@ -318,6 +324,7 @@ mod tests {
             let arguments = arguments.replace(['[', ']'], "");
             let arguments = arguments.replace("STATUS", "503").replace("RETRY-AFTER", "30");
             let arguments = arguments.replace("CALL", "poll").replace("CODE", "Timeout");
+            let arguments = arguments.replace("SEED", "7");
             let text = arguments.replace("MILLISECONDS", "5").replace("SECONDS", "90");
             let text = format!("{name}{}", text.replace("BYTES", "100").replace(":N", ":2"));
             let fault: Fault = text.parse().unwrap_or_else(|error| panic!("{text}: {error}"));

@@ -222,13 +222,14 @@
 //! for what goes with them) or `query`; `store` is the database. Records come in as a `table`, from
 //! `csv`, `records_json` or `records_xml`, and go out as `outcomes` or `rows`, in a `format`;
 //! `schema`, `value`, `calendar` and `ids` are what they are made of; `soql` turns queries into SQL.
-//! `documents`, `answer` and `gzip` make the answers; `fault` names what can go wrong and `trouble`
-//! plays it; `serve` is the listener.
+//! `documents`, `answer` and `gzip` make the answers; `fault` names what can go wrong, `chaos`
+//! draws from it and `trouble` plays it; `serve` is the listener.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 mod answer;
 mod calendar;
+mod chaos;
 mod columns;
 mod config;
 mod csv;

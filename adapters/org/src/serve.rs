@@ -40,7 +40,6 @@ use crate::documents::Wire;
 use crate::fault::Fault;
 use crate::gzip;
 use crate::org::Org;
-use crate::trouble::NoAnswer;
 
 /// A request's head: room for the longest session ids, not for nonsense.
 const HEAD: usize = 64 * 1024;
@@ -203,11 +202,7 @@ async fn unless<T>(stop: &Receiver<()>, future: impl Future<Output = T>) -> Opti
 async fn converse(stream: TcpStream, desk: Arc<Desk>, stop: Receiver<()>) {
     let _ = stream.set_nodelay(true);
     let silence = desk.silence;
-    let stopped = stop.clone();
-    let service = service_fn(move |request| {
-        let (desk, stop) = (Arc::clone(&desk), stopped.clone());
-        async move { respond(desk, request, stop).await }
-    });
+    let service = service_fn(move |request| respond(Arc::clone(&desk), request));
     let io = Io { stream, scratch: vec![0; HEAD].into(), silence, stalled: None };
     let mut http = http1::Builder::new();
     http.max_buf_size(HEAD).timer(Timer).header_read_timeout(silence);
@@ -240,7 +235,6 @@ impl std::error::Error for Unanswered {}
 async fn respond(
     desk: Arc<Desk>,
     request: Request<Incoming>,
-    stop: Receiver<()>,
 ) -> Result<Response<Reply>, Unanswered> {
     let (head, mut body) = request.into_parts();
     let (head, cut) = match head.method {
@@ -268,15 +262,7 @@ async fn respond(
     let now = Time::since_start(desk.start.elapsed());
     let (delay, delivered) = desk.ask(move |org| (org.delay(), org.deliver(now, request))).await;
     task::sleep(delay).await;
-    match delivered {
-        Ok(response) => Ok(reply(response)),
-        Err(NoAnswer::Dropped | NoAnswer::Lost) => Err(Unanswered),
-        // The client is to lose its patience, not the connection.
-        Err(NoAnswer::Late(after)) => {
-            unless(&stop, task::sleep(after)).await;
-            Err(Unanswered)
-        }
-    }
+    delivered.map(reply).map_err(|_| Unanswered)
 }
 
 /// A response as it goes out; one that announces more than it has is cut.

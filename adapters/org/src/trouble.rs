@@ -10,6 +10,7 @@ use memchr::{memchr2, memmem};
 use sfbulk::Time;
 
 use crate::answer::{self, Refusal};
+use crate::chaos::Chaos;
 use crate::documents::Facts;
 use crate::fault::{Call, Counted, Fault};
 use crate::gzip;
@@ -41,6 +42,7 @@ pub(crate) struct Troubles {
     /// Faults that wait, each with the number of requests until it is its turn.
     armed: Vec<(Fault, Counted, u32)>,
     delay: Duration,
+    chaos: Option<Chaos>,
     /// Batches that are still on their way, with the moment at which they come.
     late: Vec<(i64, Request<Bytes>)>,
     /// The fate of the batch that the request in hand adds, and those of batches that wait.
@@ -79,27 +81,31 @@ impl Troubles {
         self.armed.iter().position(counts)
     }
 
-    /// Counts a request, and takes the fault that is for it.
+    /// Counts a request, and takes the fault that is for it. Chaos strikes where none is.
     fn turn(&mut self, request: Kind) -> Option<Fault> {
         let next = self.next(request);
-        for (_, counted, left) in &mut self.armed {
-            if request.is(*counted) {
-                *left = left.saturating_sub(1);
-            }
-        }
-        let at = next?;
+        self.count(request);
+        let Some(at) = next else { return self.chaos.as_mut()?.strike(request) };
         if let (fault @ Fault::Quota { .. }, ..) = &self.armed[at] {
             return Some(fault.clone()); // and stays
         }
         Some(self.armed.remove(at).0)
     }
+
+    fn count(&mut self, request: Kind) {
+        for (_, counted, left) in &mut self.armed {
+            if request.is(*counted) {
+                *left = left.saturating_sub(1);
+            }
+        }
+    }
 }
 
 /// What a request asks for, as faults count.
 #[derive(Debug, Clone, Copy)]
-struct Kind {
-    call: Call,
-    lists: bool,
+pub(crate) struct Kind {
+    pub(crate) call: Call,
+    pub(crate) lists: bool,
 }
 
 impl Kind {
@@ -116,8 +122,12 @@ impl Org {
     /// Arms a fault. Faults are played by [`Org::deliver`] and by [`serve`](crate::serve), not by
     /// [`Org::handle`].
     pub fn fault(&mut self, fault: Fault) {
-        if let Fault::Slow { milliseconds } = fault {
-            self.troubles.delay = Duration::from_millis(milliseconds.into());
+        match fault {
+            Fault::Slow { milliseconds } => {
+                self.troubles.delay = Duration::from_millis(milliseconds.into());
+            }
+            Fault::Chaos { seed } => self.troubles.chaos = Some(Chaos::new(seed)),
+            _ => {}
         }
         if let Some((counted, n)) = fault.turn() {
             self.troubles.armed.push((fault, counted, n));
@@ -159,11 +169,19 @@ impl Org {
     pub(crate) fn cuts_upload(&mut self, head: &request::Parts) -> bool {
         let parts = route::parts(head.uri.path()).unwrap_or_default();
         let route = parts.get(1..).and_then(|parts| route::route(&head.method, parts).ok());
+        if !matches!(route, Some(Route::AddBatch { .. })) {
+            return false;
+        }
         let kind = Kind { call: Call::Batch, lists: false };
-        let next = self.troubles.next(kind).map(|at| &self.troubles.armed[at].0);
-        let cuts = matches!(next, Some(Fault::CutUpload { .. }))
-            && matches!(route, Some(Route::AddBatch { .. }));
-        cuts && self.troubles.turn(kind).is_some()
+        let troubles = &mut self.troubles;
+        let Some(next) = troubles.next(kind) else {
+            let cuts = troubles.chaos.as_mut().is_some_and(Chaos::cuts);
+            if cuts {
+                troubles.count(kind);
+            }
+            return cuts;
+        };
+        matches!(troubles.armed[next].0, Fault::CutUpload { .. }) && troubles.turn(kind).is_some()
     }
 
     /// The moment by the org's clock, after all that came in before it.
@@ -214,7 +232,7 @@ impl Org {
             Fault::ListTwice { .. } | Fault::MissingFromList { .. } => {
                 self.troubles.list = Some(fault);
             }
-            Fault::CutResult { .. } | Fault::Slow { .. } => {}
+            Fault::CutResult { .. } | Fault::Slow { .. } | Fault::Chaos { .. } => {}
         }
         let response = self.respond(now, request);
         // A request that was refused has not used them.

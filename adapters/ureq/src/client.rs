@@ -18,9 +18,10 @@ use sfbulk::rows::{
     Batch, CsvText, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows, Source,
 };
 use sfbulk::{
-    Ask, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary, Transcript,
+    Ask, Checkpoint, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary,
+    Transcript,
 };
-use sfbulk_draft::Draft;
+use sfbulk_draft::{CheckpointFile, Draft, Start};
 
 use crate::executor::Executor;
 use crate::source::CsvSource;
@@ -100,69 +101,38 @@ impl Client {
 
     /// Any load, from a [`Spec`] with bounds, seed or version of your own.
     pub fn load(&self, spec: Spec) -> Load {
-        Load { client: self.clone(), spec, limits: Limits::default(), columns: None }
+        let start = Start::new(spec);
+        Load { client: self.clone(), start, limits: Limits::default(), columns: None }
     }
 
     /// The rows of a query, decoded. Columns are matched with the names of `T`'s fields as serde
     /// sees them; an empty cell is `None`, since CSV cannot tell null from empty.
     pub fn query<T: DeserializeOwned>(&self, soql: impl Into<String>) -> Result<Records<T>, Error> {
-        self.records(Spec::query(soql))
+        self.fetch(Spec::query(soql)).records()
     }
 
-    /// The rows of any query, from a [`Spec`]: [`Spec::query_all`], or with bounds of your own.
-    pub fn records<T: DeserializeOwned>(&self, spec: Spec) -> Result<Records<T>, Error> {
-        let run = Run::new(self, spec, Box::new(Nothing))?;
-        Ok(Records { run, decoder: Decoder::new() })
-    }
-
-    /// Writes the rows of a query as CSV, as the server wrote them: one header, then every row. If
-    /// this fails, what was written is not the whole result.
+    /// Writes the rows of a query as CSV; see [`Query::csv`].
     pub fn query_csv(
         &self,
         soql: impl Into<String>,
         out: &mut impl Write,
     ) -> Result<Summary, Error> {
-        self.csv(Spec::query(soql), out)
+        self.fetch(Spec::query(soql)).csv(out)
     }
 
-    /// [`query_csv`](Self::query_csv) for any query, from a [`Spec`].
-    pub fn csv(&self, spec: Spec, out: &mut impl Write) -> Result<Summary, Error> {
-        let local = |e: std::io::Error| {
-            Error::new(ErrorKind::Local, format!("the rows could not be written: {e}"))
-        };
-        let mut run = Run::new(self, spec, Box::new(Nothing))?;
-        let mut text = CsvText::new();
-        while let Some(rows) = run.rows()? {
-            for piece in text.pieces(&rows) {
-                out.write_all(piece).map_err(local)?;
-            }
-        }
-        out.write_all(text.end(run.job.spec().columns()).as_bytes()).map_err(local)?;
-        out.flush().map_err(local)?;
-        Ok(run.job.summary().clone())
-    }
-
-    /// Writes the rows of a query, as [`query_csv`](Self::query_csv) does, into a file that has its
-    /// name only once the result is whole and on the disk; until then it is a [`Draft`]. If this
-    /// fails there is no file, or the one that had the name before.
+    /// Writes the rows of a query into a file; see [`Query::file`].
     pub fn query_file(
         &self,
         soql: impl Into<String>,
         name: impl AsRef<Path>,
     ) -> Result<Summary, Error> {
-        self.file(Spec::query(soql), name)
+        self.fetch(Spec::query(soql)).file(name)
     }
 
-    /// [`query_file`](Self::query_file) for any query, from a [`Spec`].
-    pub fn file(&self, spec: Spec, name: impl AsRef<Path>) -> Result<Summary, Error> {
-        let name = name.as_ref();
-        let local = |e: std::io::Error| {
-            Error::new(ErrorKind::Local, format!("{} cannot be written: {e}", name.display()))
-        };
-        let draft = Draft::create(name).map_err(local)?;
-        let summary = self.csv(spec, &mut draft.file())?;
-        draft.publish().map_err(local)?;
-        Ok(summary)
+    /// Any query, from a [`Spec`]: [`Spec::query_all`], or one with bounds, seed or version of your
+    /// own; or one that keeps a checkpoint.
+    pub fn fetch(&self, spec: Spec) -> Query {
+        Query { client: self.clone(), start: Start::new(spec) }
     }
 }
 
@@ -171,7 +141,7 @@ impl Client {
 #[derive(Debug)]
 pub struct Load {
     client: Client,
-    spec: Spec,
+    start: Start,
     limits: Limits,
     columns: Option<Vec<String>>,
 }
@@ -179,13 +149,13 @@ pub struct Load {
 impl Load {
     /// One batch at a time: slower, with fewer lock conflicts.
     pub fn serial(mut self) -> Self {
-        self.spec = self.spec.serial();
+        self.start.spec = self.start.spec.serial();
         self
     }
 
     /// So many uploads at a time, and results fetched at a time; 4 unless said.
     pub fn parallel(mut self, parallel: usize) -> Self {
-        self.spec = self.spec.parallel(parallel);
+        self.start.spec = self.start.spec.parallel(parallel);
         self
     }
 
@@ -198,6 +168,43 @@ impl Load {
     /// Smaller batches than the service allows.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Keeps a checkpoint in this file while the load runs, so that [`resume_from`](Self::resume_from)
+    /// can go on with it, whatever ends it: a crash, a power cut, a network that stays away, a
+    /// dropped iterator. It holds neither records nor a session, and can be read by its owner alone.
+    /// When all has ended well and the last outcome was taken, it is removed.
+    ///
+    /// The file comes when the job was created. Meanwhile `<name>.lock` keeps other processes away.
+    ///
+    /// Fails with [`ErrorKind::Usage`] if the file is there, since an unfinished run may need it,
+    /// and with [`ErrorKind::Local`] if it cannot be, or another run has it.
+    pub fn checkpoint_to(mut self, name: impl AsRef<Path>) -> Result<Self, Error> {
+        self.start = self.start.checkpoint_to(name.as_ref())?;
+        Ok(self)
+    }
+
+    /// Goes on with the load whose checkpoint is in this file, and keeps it there on.
+    ///
+    /// Give the same rows again, from the first, and the same [`limits`](Self::limits): each batch
+    /// is compared with what the earlier run had cut, and if one differs, the load ends with
+    /// [`ErrorKind::InputChanged`] before anything is sent. Then the org is asked what arrived, and
+    /// only what did not is sent. Every outcome comes again, from row 0. Version, concurrency and
+    /// bounds are those the load began with.
+    ///
+    /// Fails with [`ErrorKind::Usage`] if that load has another operation, object or external id,
+    /// and with [`ErrorKind::Local`] if there is no file, or it is damaged, or another run has it.
+    pub fn resume_from(mut self, name: impl AsRef<Path>) -> Result<Self, Error> {
+        self.start = self.start.resume_from(name.as_ref())?;
+        Ok(self)
+    }
+
+    /// Leaves the load after so long, wherever it is, with [`ErrorKind::Unfinished`]. Nothing is
+    /// changed in the org, which works off the batches it has; with a checkpoint, the load can be
+    /// resumed.
+    pub fn leave_after(mut self, wait: Duration) -> Self {
+        self.start.leave_after = Some(wait);
         self
     }
 
@@ -226,8 +233,78 @@ impl Load {
     }
 
     fn from(self, source: Box<dyn Source + Send>) -> Result<Outcomes, Error> {
-        let run = Run::new(&self.client, self.spec, source)?;
+        let run = Run::new(&self.client, self.start, source)?;
         Ok(Outcomes { run, in_order: InOrder::new(), ready: VecDeque::new() })
+    }
+}
+
+/// A query about to start.
+#[must_use]
+#[derive(Debug)]
+pub struct Query {
+    client: Client,
+    start: Start,
+}
+
+impl Query {
+    /// Keeps a checkpoint in this file, as [`Load::checkpoint_to`] does. It is removed once all rows
+    /// were taken or written.
+    pub fn checkpoint_to(mut self, name: impl AsRef<Path>) -> Result<Self, Error> {
+        self.start = self.start.checkpoint_to(name.as_ref())?;
+        Ok(self)
+    }
+
+    /// Goes on with the query whose checkpoint is in this file, and keeps it there on. The org does
+    /// not work it out again, if it had begun to. Every row comes again, from the first.
+    ///
+    /// Fails as [`Load::resume_from`] does, and if it is another query.
+    pub fn resume_from(mut self, name: impl AsRef<Path>) -> Result<Self, Error> {
+        self.start = self.start.resume_from(name.as_ref())?;
+        Ok(self)
+    }
+
+    /// Leaves the query after so long, as [`Load::leave_after`] does.
+    pub fn leave_after(mut self, wait: Duration) -> Self {
+        self.start.leave_after = Some(wait);
+        self
+    }
+
+    /// The rows, decoded; see [`Client::query`].
+    pub fn records<T: DeserializeOwned>(self) -> Result<Records<T>, Error> {
+        Ok(Records { run: self.run()?, decoder: Decoder::new() })
+    }
+
+    /// Writes the rows as CSV, as the server wrote them: one header, then every row. If this fails,
+    /// what was written is not the whole result.
+    pub fn csv(self, out: &mut impl Write) -> Result<Summary, Error> {
+        let mut run = self.run()?;
+        run.write(out)?;
+        run.end()
+    }
+
+    /// Writes the rows, as [`csv`](Self::csv) does, into a file that has its name only once the
+    /// result is whole and on the disk; until then it is a [`Draft`]. If this fails there is no
+    /// file, or the one that had the name before.
+    pub fn file(self, name: impl AsRef<Path>) -> Result<Summary, Error> {
+        let name = name.as_ref();
+        let local = |e: std::io::Error| {
+            Error::new(ErrorKind::Local, format!("{} cannot be written: {e}", name.display()))
+        };
+        let mut draft = Draft::create(name).map_err(local)?;
+        let mut run = self.run()?;
+        while let Err(error) = run.write(&mut draft.file()) {
+            if !run.start_over() {
+                return Err(error);
+            }
+            drop(draft);
+            draft = Draft::create(name).map_err(local)?;
+        }
+        draft.publish().map_err(local)?;
+        run.end()
+    }
+
+    fn run(self) -> Result<Run, Error> {
+        Run::new(&self.client, self.start, Box::new(Nothing))
     }
 }
 
@@ -259,6 +336,11 @@ impl Outcomes {
     pub fn abort(&mut self) {
         self.run.job.abort();
     }
+
+    /// Leaves the load where it is; see [`Load::leave_after`]. What follows is the error.
+    pub fn leave(&mut self) {
+        self.run.job.leave();
+    }
 }
 
 impl Iterator for Outcomes {
@@ -276,7 +358,7 @@ impl Iterator for Outcomes {
             match self.run.page() {
                 Ok(Some(Page::Outcomes(outcomes))) => self.in_order.add(outcomes),
                 Ok(Some(Page::Rows(_))) => {}
-                Ok(None) => return None,
+                Ok(None) => return self.run.end().err().map(Err),
                 Err(error) => return Some(Err(error)),
             }
         }
@@ -308,6 +390,11 @@ impl<T> Records<T> {
     pub fn abort(&mut self) {
         self.run.job.abort();
     }
+
+    /// Leaves the query where it is; see [`Load::leave_after`]. What follows is the error.
+    pub fn leave(&mut self) {
+        self.run.job.leave();
+    }
 }
 
 impl<T: DeserializeOwned> Iterator for Records<T> {
@@ -320,7 +407,7 @@ impl<T: DeserializeOwned> Iterator for Records<T> {
             }
             match self.run.rows() {
                 Ok(Some(rows)) => self.decoder.push(&rows),
-                Ok(None) => return None,
+                Ok(None) => return self.run.end().err().map(Err),
                 Err(error) => return Some(Err(error)),
             }
         }
@@ -333,7 +420,8 @@ struct Run {
     executor: Executor,
     job: Job,
     desk: Desk,
-    over: bool,
+    /// Once it is over: whether all is well.
+    over: Option<bool>,
 }
 
 /// The host of a run that is pulled: pages are laid down until they are taken.
@@ -342,6 +430,7 @@ struct Desk {
     login: Arc<Login>,
     on_note: Arc<OnNote>,
     pages: VecDeque<Page>,
+    checkpoint: Option<CheckpointFile>,
 }
 
 impl fmt::Debug for Desk {
@@ -351,14 +440,14 @@ impl fmt::Debug for Desk {
 }
 
 impl Run {
-    fn new(client: &Client, spec: Spec, source: Box<dyn Source + Send>) -> Result<Self, Error> {
-        let mut job = Job::new(spec)?;
+    fn new(client: &Client, start: Start, source: Box<dyn Source + Send>) -> Result<Self, Error> {
+        let (mut job, checkpoint) = start.job()?;
         // Asked before any row: who has no session should hear of it first, and of nothing else.
         job.login((client.login)()?);
         let executor = Executor::new(client.transport.clone());
         let (login, on_note) = (Arc::clone(&client.login), Arc::clone(&client.on_note));
-        let desk = Desk { source, login, on_note, pages: VecDeque::new() };
-        Ok(Self { executor, job, desk, over: false })
+        let desk = Desk { source, login, on_note, pages: VecDeque::new(), checkpoint };
+        Ok(Self { executor, job, desk, over: None })
     }
 
     /// The next page; `None` once all is well over.
@@ -367,11 +456,11 @@ impl Run {
             if let Some(page) = self.desk.pages.pop_front() {
                 return Ok(Some(page));
             }
-            if self.over {
+            if self.over.is_some() {
                 return Ok(None);
             }
             if let Some(result) = self.executor.turn(&mut self.job, &mut self.desk) {
-                self.over = true;
+                self.over = Some(result.is_ok());
                 result?;
             }
         }
@@ -385,6 +474,39 @@ impl Run {
                 None => return Ok(None),
             }
         }
+    }
+
+    /// Writes all rows as CSV.
+    fn write(&mut self, out: &mut impl Write) -> Result<(), Error> {
+        let local = |e: std::io::Error| {
+            Error::new(ErrorKind::Local, format!("the rows could not be written: {e}"))
+        };
+        let mut text = CsvText::new();
+        while let Some(rows) = self.rows()? {
+            for piece in text.pieces(&rows) {
+                out.write_all(piece).map_err(local)?;
+            }
+        }
+        out.write_all(text.end(self.job.spec().columns()).as_bytes()).map_err(local)?;
+        out.flush().map_err(local)
+    }
+
+    /// Begins a query anew that ended with an error, if that can help, for a caller who forgets the
+    /// rows it was given.
+    fn start_over(&mut self) -> bool {
+        let again = self.job.start_over();
+        if again {
+            self.executor.cut_off();
+            self.over = None;
+        }
+        again
+    }
+
+    /// All is over, and in the application's hands. If it is well, nobody will resume this run.
+    fn end(&mut self) -> Result<Summary, Error> {
+        let checkpoint = self.desk.checkpoint.take().filter(|_| self.over == Some(true));
+        checkpoint.map_or(Ok(()), CheckpointFile::remove)?;
+        Ok(self.job.summary().clone())
     }
 }
 
@@ -405,6 +527,10 @@ impl Host for Desk {
     fn note(&mut self, note: Note, summary: &Summary) -> Result<(), Error> {
         (self.on_note)(&note, summary);
         Ok(())
+    }
+
+    fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        self.checkpoint.as_mut().map_or(Ok(()), |file| file.save(checkpoint))
     }
 }
 

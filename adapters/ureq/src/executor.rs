@@ -79,6 +79,11 @@ impl Executor {
         None
     }
 
+    /// Forgets the calls under way: nobody will hear of their ends, and wakers wake nobody.
+    pub(crate) fn cut_off(&mut self) {
+        (self.sender, self.events) = sync_channel(WAITING);
+    }
+
     fn now(&self) -> Time {
         Time::since_start(self.start.elapsed())
     }

@@ -36,6 +36,27 @@
 //! works off the batches it has and closes it by age; to leave in good order, call
 //! [`Outcomes::abort`] and read on to the end.
 //!
+//! # Going on after a crash
+//!
+//! ```no_run
+//! # use std::{fs::File, path::Path};
+//! # use sfbulk_ureq::{Client, Error, Outcomes};
+//! fn accounts(org: &Client, input: File) -> Result<Outcomes, Error> {
+//!     let (load, checkpoint) = (org.insert("Account"), Path::new("accounts.checkpoint"));
+//!     if checkpoint.exists() {
+//!         load.resume_from(checkpoint)?.csv(input) // the same input, from its first row
+//!     } else {
+//!         load.checkpoint_to(checkpoint)?.csv(input)
+//!     }
+//! }
+//! ```
+//!
+//! While its file is there, a run is unfinished: it goes on with [`Load::resume_from`] or
+//! [`Query::resume_from`], whether it was killed, dropped, [left](Load::leave_after), or ended with
+//! an error. No row is loaded twice, and every outcome and record comes again, from the first one:
+//! who writes files of them starts these anew. If the file is not there, the run has ended well or
+//! has not created a job yet; which of the two, the program must tell from what it has noted itself.
+//!
 //! [`Client`] is the front door. Behind it, [`Executor`] performs what a [`Job`] asks for; use it
 //! directly with a [`Host`] of your own for full control. All decisions are the machine's.
 
@@ -48,7 +69,7 @@ mod executor;
 mod source;
 mod transport;
 
-pub use client::{Client, Load, Outcomes, Records, session_from_env};
+pub use client::{Client, Load, Outcomes, Query, Records, session_from_env};
 pub use executor::{Executor, Waker};
 pub use sfbulk::*;
 pub use sfbulk_draft::Draft;

@@ -56,6 +56,9 @@ impl Job {
             self.give_up_doubt(job, "it cannot be closed, so they may still arrive");
         } else if fenced && record.strangers.values().any(|s| s.content == Content::Unreadable) {
             self.give_up_doubt(job, "the server does not give out what one of its batches holds");
+        } else if fenced && missing && !record.strangers.is_empty() {
+            // Nobody else adds batches to a job: more likely it is ours, and the answer was wrong.
+            self.give_up_doubt(job, "one of its batches holds none of the rows that were sent");
         } else if fenced {
             record.doubt = false;
             for batch in self.ledger.lost(job).collect::<Vec<_>>() {

@@ -11,7 +11,7 @@ use crate::errand::Errand;
 use crate::error::{Error, ErrorInfo, ErrorKind};
 use crate::id::{BatchId, JobId, ResultId};
 use crate::info::{BatchInfo, BatchState, ExceptionCode, JobInfo, JobState};
-use crate::judge::{Answer, Class, Refusal, Verdict, judge};
+use crate::judge::{Answer, Class, Doubtful, Refusal, Verdict, judge};
 use crate::ledger::{BatchRecord, Content, File, JobRecord, Stage};
 use crate::pace::Probe;
 use crate::rows::Fate;
@@ -33,10 +33,13 @@ impl Job {
                 // Polls prove little: a session may be good for reading only.
                 Ok(()) if !matches!(flight.errand, Errand::List { .. }) => self.login.fruitless = 0,
                 Ok(()) => {}
-                Err(why) => self.unknown(flight.errand, &why, None, now),
+                Err(reason) => {
+                    let doubtful = Doubtful { reason, again: None, broken: true };
+                    self.unknown(flight.errand, doubtful, now);
+                }
             },
             Verdict::Refused(refusal) => self.refused(flight, *refusal, now),
-            Verdict::Unknown { reason, again } => self.unknown(flight.errand, &reason, again, now),
+            Verdict::Unknown(doubtful) => self.unknown(flight.errand, doubtful, now),
         }
     }
 }
@@ -261,8 +264,8 @@ impl Job {
         let wanted = rows.end - rows.start;
         let Received { rows: got, succeeded, created, .. } = received;
         let Some(sent) = self.ledger.sent(batch) else { return };
-        let partial = sent.state == BatchState::Failed && got < wanted;
-        if (got != wanted && !partial) || succeeded > got || created > succeeded {
+        let fits = sent.outcomes().fits(wanted, got, succeeded);
+        if !fits || succeeded > got || created > succeeded {
             let why = format!(
                 "the batch has {wanted} rows, but its result tells of {got}; \
                  which of them are meant cannot be known"
@@ -273,7 +276,7 @@ impl Job {
         self.summary.succeeded += succeeded;
         self.summary.created += created;
         self.summary.failed += got - succeeded;
-        if partial {
+        if got < wanted {
             self.settle_as(rows.start + got..rows.end, Fate::Unknown, &why);
         }
         self.ledger.settle(batch);
@@ -340,6 +343,9 @@ impl Job {
             (_, Class::Session) => self.expired(epoch, info),
             (_, Class::Unsent) => self.unsent(tag, errand, &info.message, now),
             (_, Class::Passing) => {
+                if errand == Errand::Create && leaves_open(code.as_ref()) {
+                    self.note(Note::Orphan);
+                }
                 if !self.try_again(errand, false, &info.to_string(), again, now) {
                     let error = self.failure(errand, ErrorKind::Unreachable, "failed too often");
                     self.give_up(errand, error.answered(info));
@@ -359,7 +365,7 @@ impl Job {
                 if is_about_content(code.as_ref()) && !self.ledger.query =>
             {
                 self.bodies.remove(&batch);
-                self.save.news += 1;
+                self.save.must = true; // or a run that goes on would have to hold it
                 self.ledger.batches[batch].stage = Stage::Refused { why: info.to_string() };
             }
             (Errand::Count { job }, Class::Final) => self.counted(job, None),
@@ -413,8 +419,9 @@ impl Job {
         }
     }
 
-    fn unknown(&mut self, errand: Errand, why: &str, again: Option<Duration>, now: Time) {
-        let why = &self.login.blanked(why);
+    fn unknown(&mut self, errand: Errand, doubtful: Doubtful, now: Time) {
+        let Doubtful { reason, again, broken } = doubtful;
+        let why = &self.login.blanked(&reason);
         match errand {
             Errand::Submit { batch } if !self.ledger.query => {
                 return self.lose(batch, why, again, now);
@@ -423,13 +430,7 @@ impl Job {
             Errand::Create => self.note(Note::Orphan),
             _ => {}
         }
-        // A file that is always cut at the same place, a job that does not close: no use in more,
-        // unless it is closed to learn what it holds.
-        let few = match errand {
-            Errand::Fetch { .. } => true,
-            Errand::Close { job } | Errand::Abort { job } => !self.ledger.jobs[job].doubt,
-            _ => false,
-        };
+        let few = broken && (matches!(errand, Errand::Fetch { .. }) || self.pace.is_new());
         if !self.try_again(errand, few, why, again, now) {
             let kind = match errand {
                 Errand::Fetch { .. } | Errand::Files { .. } => ErrorKind::Incomplete,

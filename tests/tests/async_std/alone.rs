@@ -48,7 +48,7 @@ fn a_part_is_played() {
 
 fn query(client: &Client) {
     let bounds = Bounds { tries: 1, ..Bounds::default() };
-    let rows = client.records::<Account>(Spec::query(SOQL).bounds(bounds)).unwrap();
+    let rows = client.fetch(Spec::query(SOQL).bounds(bounds)).records::<Account>().unwrap();
     match block_on(rows.try_collect::<Account, _, Vec<_>>()) {
         Ok(rows) => println!("found {}", rows.len()),
         Err(error) => println!("failed: {error}"),
@@ -58,7 +58,7 @@ fn query(client: &Client) {
 fn query_with_ureq() {
     let client = sfbulk_ureq::Client::new(sfbulk_ureq::session_from_env);
     let bounds = Bounds { tries: 1, ..Bounds::default() };
-    let rows = client.records::<Account>(Spec::query(SOQL).bounds(bounds)).unwrap();
+    let rows = client.fetch(Spec::query(SOQL).bounds(bounds)).records::<Account>().unwrap();
     match rows.collect::<Result<Vec<_>, _>>() {
         Ok(rows) => println!("found {}", rows.len()),
         Err(error) => println!("failed: {error}"),

@@ -74,12 +74,28 @@ fn a_result_that_is_never_whole_leaves_no_file_and_the_old_one_alone() {
             fs::write(&name, old).unwrap();
         }
         cut(&server, 20);
-        let error = block_on(client.file(query(Duration::from_millis(1)), &name)).unwrap_err();
+        let error =
+            block_on(client.fetch(query(Duration::from_millis(1))).file(&name)).unwrap_err();
         assert!(error.to_string().contains("result"), "{error}");
         let left: Vec<String> = old.map(|_| "accounts.csv".to_owned()).into_iter().collect();
         assert_eq!(practice::names(folder.path()), left);
         assert_eq!(fs::read_to_string(&name).ok().as_deref(), old);
     }
+}
+
+#[test]
+fn a_result_that_was_short_is_read_from_the_beginning_into_the_file() {
+    let (server, client) = org();
+    block_on(load_csv(&client, SEVEN));
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().join("accounts.csv");
+    server.fault(Fault::ShortResult { result: 1 });
+    let summary = block_on(client.query_file(SOQL, &name)).unwrap();
+    assert_eq!((summary.rows, summary.jobs.len()), (7, 1));
+    let mut text = Vec::new();
+    block_on(client.query_csv(SOQL, &mut text)).unwrap();
+    assert_eq!(fs::read(&name).unwrap(), text);
+    assert_eq!(practice::names(folder.path()), ["accounts.csv"]);
 }
 
 #[test]
@@ -104,7 +120,7 @@ pub(super) async fn drop_in_the_middle(client: &Client, name: &Path) {
         }
         None::<Summary>
     };
-    let mut run = Box::pin(client.file(query(Duration::from_secs(60)), name));
+    let mut run = Box::pin(client.fetch(query(Duration::from_secs(60))).file(name));
     let ended = async { Some(run.as_mut().await.unwrap()) }.or(begun).await;
     assert!(ended.is_none(), "it was to be dropped in the middle");
     assert!(partial.exists());

@@ -33,7 +33,7 @@ fn impatient(spec: Spec) -> Spec {
 
 /// What a query that cannot succeed ends with.
 fn failure(client: &Client) -> (ErrorKind, String) {
-    let mut rows = client.records::<Account>(impatient(Spec::query(SOQL))).unwrap();
+    let mut rows = client.fetch(impatient(Spec::query(SOQL))).records::<Account>().unwrap();
     let error = block_on(rows.next()).unwrap().unwrap_err();
     (error.kind(), error.to_string())
 }

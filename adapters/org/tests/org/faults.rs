@@ -74,7 +74,8 @@ fn answers_about_jobs_are_lost_too() {
 
 #[test]
 fn a_dropped_request_never_happened() {
-    for fault in [Fault::DropRequest { batch: 1 }, Fault::CutUpload { batch: 1 }] {
+    let drop = Fault::DropRequest { call: Call::Batch, nth: 1 };
+    for fault in [drop, Fault::CutUpload { batch: 1 }] {
         let (mut client, job) = with(fault);
         assert_eq!(client.try_add(&job), Err(NoAnswer::Dropped));
         assert_eq!(client.batches(&job), 0);
@@ -283,6 +284,36 @@ fn a_fate_is_for_one_batch_though_another_was_refused() {
     assert_eq!(empty.status(), 400);
     client.try_add(&job).unwrap();
     assert_eq!(client.states(&job), ["Completed"], "the first request was the one that counted");
+}
+
+/// What a client sees of so many looks at a job, with chaos of this seed.
+fn chaos(seed: u64, looks: usize) -> Vec<Result<u16, NoAnswer>> {
+    let (mut client, job) = with(Fault::Chaos { seed });
+    let path = format!("job/{job}/batch");
+    let look = |_| Ok(client.deliver("GET", &path, "")?.status().as_u16());
+    (0..looks).map(look).collect()
+}
+
+#[test]
+fn chaos_strikes_one_request_in_sixteen_and_repeats_itself() {
+    let looks = chaos(7, 3_200);
+    let struck = looks.iter().filter(|look| **look != Ok(200)).count();
+    // Two of ten strikes only make the list wrong.
+    assert!((120..200).contains(&struck), "{struck}");
+    for seen in [Err(NoAnswer::Dropped), Err(NoAnswer::Lost), Ok(504), Ok(503), Ok(500), Ok(429)] {
+        assert!(looks.contains(&seen), "{seen:?}");
+    }
+    assert_eq!(looks, chaos(7, 3_200));
+    assert_ne!(looks, chaos(8, 3_200));
+}
+
+#[test]
+fn a_fault_that_is_armed_comes_before_chaos() {
+    let (mut client, job) = with(Fault::Chaos { seed: 7 });
+    for nth in 1..=100 {
+        client.org.fault(Fault::Refuse { call: Call::Poll, nth, code: "HttpsRequired".into() });
+    }
+    assert!((0..100).all(|_| client.fetch(&format!("job/{job}")).0 == 400));
 }
 
 #[test]
