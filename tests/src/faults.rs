@@ -36,15 +36,8 @@ pub struct Fault {
 
 const ALL: &[Kind] = &Kind::ALL;
 const WRITES: &[Kind] = &[Kind::Create, Kind::Submit, Kind::Close, Kind::Abort];
-const DOCUMENTS: &[Kind] = &[
-    Kind::Create,
-    Kind::Submit,
-    Kind::List,
-    Kind::Count,
-    Kind::Inspect,
-    Kind::Close,
-    Kind::Abort,
-];
+const DOCUMENTS: &[Kind] =
+    &[Kind::Create, Kind::Submit, Kind::List, Kind::Count, Kind::Inspect, Kind::Close, Kind::Abort];
 const DATA: &[Kind] = &[Kind::Result, Kind::File];
 const LIST: &[Kind] = &[Kind::List];
 const BATCHES: &[Kind] = &[Kind::Submit, Kind::List, Kind::Inspect, Kind::Result, Kind::Close];

@@ -48,12 +48,7 @@ pub const BUGS: [Bug; 36] = [
         "self.give_up_doubt(job, \"it cannot be closed, so they may still arrive\");",
         "record.state = crate::info::JobState::Closed;",
     ),
-    bug(
-        "a list from before the loss counts",
-        "ledger.rs",
-        "|| asked < record.since",
-        "",
-    ),
+    bug("a list from before the loss counts", "ledger.rs", "|| asked < record.since", ""),
     bug(
         "a list that lacks a known batch is believed",
         "ledger.rs",
@@ -121,12 +116,7 @@ pub const BUGS: [Bug; 36] = [
         "(Fate::Unprocessed, \"the answer to the batch was lost\".into())",
     ),
     // ---- crashes ----
-    bug(
-        "nothing is stored after a job was created",
-        "job/reply.rs",
-        "self.save.must = true;",
-        "",
-    ),
+    bug("nothing is stored after a job was created", "job/reply.rs", "self.save.must = true;", ""),
     bug(
         "a resumed run does not fence the jobs of the one before",
         "checkpoint.rs",
