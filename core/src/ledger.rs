@@ -57,8 +57,10 @@ pub(crate) struct Ledger {
     pub(crate) batches: Vec<BatchRecord>,
     /// How many batches from the first on are settled. Those are not looked at again.
     pub(crate) settled: usize,
-    /// How many batches from the first on were cut by an earlier run and have to be fed again, to
-    /// see that the input is the same; counts down from the last.
+    /// How many batches an earlier run had cut,
+    pub(crate) known: usize,
+    /// and how many of them, the last ones, are still to be fed again, to see that the input is the
+    /// same.
     pub(crate) unfed: usize,
     /// No more rows will be fed.
     pub(crate) ended: bool,
@@ -157,6 +159,7 @@ pub(crate) struct Sent {
     pub(crate) id: BatchId,
     pub(crate) state: BatchState,
     pub(crate) processed: Option<u64>,
+    pub(crate) failed: Option<u64>,
     pub(crate) message: Option<String>,
     /// The files of its result, once listed.
     pub(crate) files: Option<Vec<File>>,
@@ -186,6 +189,7 @@ impl Sent {
             id,
             state: BatchState::Queued,
             processed: None,
+            failed: None,
             message: None,
             files: None,
             before: Vec::new(),
@@ -204,6 +208,7 @@ impl Sent {
     pub(crate) fn update(&mut self, info: &BatchInfo) {
         self.state = info.state.clone();
         self.processed = info.number_records_processed;
+        self.failed = info.number_records_failed;
         self.message.clone_from(&info.state_message);
     }
 
@@ -215,7 +220,11 @@ impl Sent {
     /// How many outcomes it must have.
     pub(crate) fn outcomes(&self) -> Count {
         match self.state {
-            BatchState::Failed => Count::Processed(self.processed),
+            BatchState::Failed => {
+                let good =
+                    self.processed.zip(self.failed).and_then(|(all, bad)| all.checked_sub(bad));
+                Count::Processed { rows: self.processed, good }
+            }
             _ => Count::All,
         }
     }

@@ -38,7 +38,7 @@ const ALL: &[Kind] = &Kind::ALL;
 const WRITES: &[Kind] = &[Kind::Create, Kind::Submit, Kind::Close, Kind::Abort];
 const DOCUMENTS: &[Kind] =
     &[Kind::Create, Kind::Submit, Kind::List, Kind::Count, Kind::Inspect, Kind::Close, Kind::Abort];
-const DATA: &[Kind] = &[Kind::Inspect, Kind::Result, Kind::File];
+const DATA: &[Kind] = &[Kind::Result, Kind::File];
 const LIST: &[Kind] = &[Kind::List];
 const BATCHES: &[Kind] = &[Kind::Submit, Kind::List, Kind::Inspect, Kind::Result, Kind::Close];
 
@@ -59,7 +59,7 @@ const fn lasting(
 }
 
 /// All kinds of faults.
-pub const MENU: [Fault; 40] = [
+pub const MENU: [Fault; 41] = [
     passing("not sent", ALL, |_| Deviation::Unsent),
     passing("request lost", ALL, |_| Deviation::Lost { arrives: None }),
     passing("answer lost", ALL, |_| Deviation::Lost { arrives: Some(Duration::ZERO) }),
@@ -96,6 +96,7 @@ pub const MENU: [Fault; 40] = [
     }),
     passing("a batch listed twice", LIST, |_| Deviation::Edited(doubled)),
     passing("a batch not listed", LIST, |_| Deviation::Unlisted),
+    lasting("a row short of what was sent", &[Kind::Inspect], |_| Deviation::Edited(shortened)),
     lasting("403", ALL, |_| Deviation::Instead(rest(403, "REQUEST_LIMIT_EXCEEDED"))),
     lasting("404", ALL, |_| Deviation::Instead(html(404))),
     lasting("409 or 431", ALL, |chance| Deviation::Instead(html([409, 431][chance.index(2)]))),

@@ -135,6 +135,11 @@ impl Server {
         self
     }
 
+    /// How many requests are to go otherwise.
+    pub fn deviations(&self) -> usize {
+        self.deviations.len()
+    }
+
     /// The records that every query finds.
     pub fn rows(&self) -> &[String] {
         &self.table
@@ -226,7 +231,7 @@ impl Server {
             Some(Deviation::Stranger) => {
                 let open = self.jobs.iter().filter(|job| job.state == "Open");
                 for job in open.map(|job| job.id.clone()).collect::<Vec<_>>() {
-                    self.add(now, &job, &Bytes::from(format!("Name\n{ALIEN} record\n")));
+                    self.add(now, &job, &Bytes::from(alien()));
                 }
             }
             _ => {}
@@ -396,6 +401,16 @@ fn finished(mut response: Response<Bytes>, deviation: Option<&Deviation>) -> Res
     response
 }
 
+/// What other people send.
+fn alien() -> String {
+    format!("Name\n{ALIEN} record\n")
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // fits a filter
+fn is_ours(batch: &&Batch) -> bool {
+    batch.body != alien()
+}
+
 /// The same cells, each in quotes, with the line ends of another system.
 fn rewritten(body: &[u8]) -> Bytes {
     let mut writer = csv::WriterBuilder::new()
@@ -448,9 +463,11 @@ impl Server {
         self.batches * 1000 + self.jobs.iter().filter(|job| job.ended.is_some()).count()
     }
 
-    /// How many batches have not started at this moment, but still will.
+    /// How many batches of ours have not started at this moment, but still will.
     pub fn waiting(&self, now: Time) -> usize {
-        let waits = |job: &Job, batch: &Batch| job.progress(batch, now).state == "Queued";
+        let waits = |job: &Job, batch: &Batch| {
+            is_ours(&batch) && job.progress(batch, now).state == "Queued"
+        };
         self.jobs
             .iter()
             .map(|job| job.batches.iter().filter(|batch| waits(job, batch)).count())
@@ -459,8 +476,7 @@ impl Server {
 
     /// The jobs that take batches, and how many each has, those of other people not counted.
     pub fn open_jobs(&self) -> Vec<(String, usize)> {
-        let ours = |batch: &&Batch| !batch.records.iter().any(|record| record.starts_with(ALIEN));
         let open = self.jobs.iter().filter(|job| job.state == "Open");
-        open.map(|job| (job.id.clone(), job.batches.iter().filter(ours).count())).collect()
+        open.map(|job| (job.id.clone(), job.batches.iter().filter(is_ours).count())).collect()
     }
 }

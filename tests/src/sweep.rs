@@ -94,14 +94,17 @@ fn taken(scenario: usize) -> Scenario {
 
 impl Base {
     fn of(scenario: usize) -> Self {
-        let mut play = Play::of(taken(scenario));
+        let scene = taken(scenario);
+        // Whatever is tried three times bears one more fault, if not more than one strikes it anyway.
+        let bears_more = scene.server.deviations() <= 2;
+        let mut play = Play::of(scene);
         let end = play.run(None).expect("nobody kills it");
         let requests = play.world.log.iter().filter_map(|(_, said)| match said {
             Said::Request(_, request) => Some(Kind::of(request)),
             _ => None,
         });
         let as_told = play.fates() == play.oracle.fates;
-        let well = end.is_ok() && as_told && !play.world.job.summary().aborted;
+        let well = bears_more && end.is_ok() && as_told && !play.world.job.summary().aborted;
         Self { scenario, well, requests: requests.collect(), steps: play.steps }
     }
 

@@ -5,6 +5,7 @@
 //! and as if nothing had happened. In an *unbounded* one anything may happen, any number of times: a
 //! run may end with an error, but it may not lie. In both, [`Oracle`] looks on.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sfbulk::rows::{Batch, Cutter, Fate, Limits};
@@ -13,8 +14,9 @@ use sfbulk::{Bounds, Checkpoint, Error, ErrorKind, Job, Session, Spec};
 use crate::chance::Chance;
 use crate::faults::Trouble;
 use crate::jobs::{fates, records};
-use crate::offline::Offline;
+use crate::offline::{Offline, Said};
 use crate::oracle::{End, Oracle};
+use crate::script::Kind;
 use crate::server::{INSTANCE, Server};
 
 /// No run of these sizes needs as many steps; one that takes more would never end.
@@ -35,17 +37,25 @@ pub struct World {
     runs: u32,
 }
 
-/// The rows of a load, as text.
+/// The rows of a load, and how they are cut.
 #[derive(Clone, Debug)]
 struct Input {
-    text: String,
+    rows: Vec<String>,
+    /// Whether the last line has an end.
+    ended: bool,
     per_batch: u64,
 }
 
 impl Input {
+    fn text(&self) -> String {
+        let quoted = self.rows.iter().map(|row| format!("\"{}\"", row.replace('"', "\"\"")));
+        let lines: Vec<String> = std::iter::once("Name".to_owned()).chain(quoted).collect();
+        lines.join("\n") + if self.ended { "\n" } else { "" }
+    }
+
     fn batches(&self) -> Vec<Batch> {
         let mut cutter = Cutter::new(Limits { records: self.per_batch, ..Limits::default() });
-        cutter.push(self.text.as_bytes());
+        cutter.push(self.text().as_bytes());
         cutter.end();
         std::iter::from_fn(|| cutter.next().unwrap()).collect()
     }
@@ -67,14 +77,12 @@ impl World {
         let bounds = Bounds { parallel: 1 + chance.index(5), ..Bounds::default() };
         let spec = spec.seed(seed).bounds(bounds);
         let spec = if chance.once_in(8) { spec.record() } else { spec };
-        let (input, table) = if query {
-            (Input { text: "Name\n".into(), per_batch: 1 }, rows.clone())
-        } else {
-            (Input { text: csv(&rows, chance.once_in(2)), per_batch: 1 + chance.below(6) }, vec![])
-        };
+        let (ended, per_batch) = (chance.once_in(2), 1 + chance.below(6));
+        let table = if query { rows.clone() } else { Vec::new() };
+        let input = Input { rows: if query { Vec::new() } else { rows }, ended, per_batch };
         let batches = input.batches();
-        let oracle = oracle(&batches, insert, table);
-        let server = server(&mut chance, rows, bounded);
+        let oracle = oracle(&batches, insert, table.clone());
+        let server = server(&mut chance, table, bounded);
         let offline = Offline::new(Job::new(spec.clone()).unwrap(), batches, server);
         let mut world = Self { offline, oracle, spec, input, bounded, chance, runs: 0 };
         world.offline.starts_over = true;
@@ -186,8 +194,16 @@ impl World {
             let last = serde_json::to_string(&self.offline.job.checkpoint()).unwrap();
             self.offline.saved = Some(last);
         }
-        let job = match &self.offline.saved {
-            Some(saved) => Job::resume(serde_json::from_str::<Checkpoint>(saved).unwrap()),
+        let checkpoint = self.offline.saved.as_ref();
+        let checkpoint: Option<Checkpoint> =
+            checkpoint.map(|saved| serde_json::from_str(saved).unwrap());
+        if let Some(checkpoint) = &checkpoint
+            && self.chance.once_in(4)
+        {
+            self.try_another_input(checkpoint.clone());
+        }
+        let job = match checkpoint {
+            Some(checkpoint) => Job::resume(checkpoint),
             None => Job::new(self.spec.clone()),
         };
         self.offline.resume(job.unwrap(), self.input.batches());
@@ -199,6 +215,39 @@ impl World {
                 trouble.calm();
             }
         }
+    }
+
+    /// Resumes with an input in which one row is not the same: nothing may be sent. The server is asked
+    /// only if the checkpoint does not know of the row, but a batch with it is there.
+    fn try_another_input(&mut self, checkpoint: Checkpoint) {
+        let mut input = self.input.clone();
+        let known = checkpoint.rows();
+        let Some(row) = input.rows.len().checked_sub(1).map(|last| self.chance.index(last + 1))
+        else {
+            return;
+        };
+        let old = &input.batches()[row / usize::try_from(input.per_batch).unwrap()];
+        let there = self.offline.server.copies_of(&records(&old.body)) > 0;
+        let unique = self.oracle.rows.iter().collect::<BTreeSet<_>>().len() == input.rows.len();
+        if row as u64 >= known && !(there && unique) {
+            return;
+        }
+        input.rows[row] = "another row".into();
+        self.offline.logins = u32::MAX;
+        let trouble = self.offline.server.trouble.take();
+        self.offline.resume(Job::resume(checkpoint).unwrap(), input.batches());
+        let (before, mut end) = (self.offline.log.len(), None);
+        while end.is_none() {
+            let step = self.offline.poll();
+            end = self.offline.perform(step);
+        }
+        self.offline.server.trouble = trouble;
+        let kind = end.unwrap().unwrap_err().kind();
+        assert_eq!(kind, ErrorKind::InputChanged, "another input was taken, in row {row}");
+        let asked = self.offline.job.summary().calls > 0;
+        assert!(!asked || row as u64 >= known, "the input was not looked at first");
+        let sent = self.offline.log[before..].iter().any(|(_, said)| is_submit(said));
+        assert!(!sent, "another input was sent");
     }
 
     fn is_over(&mut self, end: &End) {
@@ -213,6 +262,10 @@ impl World {
         let fates: Vec<Fate> = self.offline.outcomes.iter().map(|outcome| outcome.fate).collect();
         assert_eq!(fates, self.oracle.fates, "lost: not as if nothing had happened");
     }
+}
+
+fn is_submit(said: &Said) -> bool {
+    matches!(said, Said::Request(_, request) if Kind::of(request) == Kind::Submit)
 }
 
 /// What is loaded, or found. Often there are few different rows, so that batches are equal.
@@ -232,13 +285,6 @@ fn rows(chance: &mut Chance, query: bool) -> Vec<String> {
         }
     };
     (0..count).map(row).collect()
-}
-
-/// The rows as a file, which may lack the last line's end.
-fn csv(rows: &[String], ended: bool) -> String {
-    let quoted = rows.iter().map(|row| format!("\"{}\"", row.replace('"', "\"\"")));
-    let lines: Vec<String> = std::iter::once("Name".to_owned()).chain(quoted).collect();
-    lines.join("\n") + if ended { "\n" } else { "" }
 }
 
 /// An oracle that knows what is in these batches.

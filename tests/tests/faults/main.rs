@@ -167,29 +167,28 @@ fn arm(stage: &Stage, faults: &[&str]) {
     faults.iter().for_each(|fault| stage.server.fault(fault.parse::<Fault>().unwrap()));
 }
 
-/// Plays every case to every player, each case on a thread of its own, and prints what came of it:
-/// a line for the table, or what is wrong.
+/// Plays every case to every player, all at once, and prints what came of it: a word for the table,
+/// or what is wrong.
 fn table(
     what: &str,
     cases: &[Case],
     play: impl Fn(&Case, &Player) -> Result<String, String> + Sync,
 ) {
     let mut text = format!("{what:34}");
-    PLAYERS.iter().for_each(|player| write!(text, " {:26}", player.name).unwrap());
+    PLAYERS.iter().for_each(|player| write!(text, " {:30}", player.name).unwrap());
     let mut wrong = Vec::new();
-    let row = |case| PLAYERS.iter().map(|player| play(case, player)).collect::<Vec<_>>();
     thread::scope(|scope| {
-        let row = &row;
-        let rows: Vec<_> =
-            cases.iter().map(|case| (case.name, scope.spawn(move || row(case)))).collect();
-        for (name, told) in rows {
+        let play = &play;
+        let row = |case| PLAYERS.each_ref().map(|player| scope.spawn(move || play(case, player)));
+        let rows: Vec<_> = cases.iter().map(|case| (case.name, row(case))).collect();
+        for (name, row) in rows {
             write!(text, "\n{name:34}").unwrap();
-            for (told, player) in told.join().unwrap().into_iter().zip(PLAYERS) {
-                let told = told.unwrap_or_else(|why| {
+            for (told, player) in row.into_iter().zip(&PLAYERS) {
+                let told = told.join().unwrap().unwrap_or_else(|why| {
                     wrong.push(format!("{name}, {}: {why}", player.name));
                     "WRONG".into()
                 });
-                write!(text, " {told:26}").unwrap();
+                write!(text, " {told:30}").unwrap();
             }
         }
     });
