@@ -113,6 +113,7 @@ impl Job {
         self.note(Note::Accepted { batch: info.id, rows });
         self.ledger.jobs[job].strangers.remove(&info.id);
         self.took(job, batch, info);
+        self.save.must |= self.ledger.query; // or it would be run again
         self.pace.watch(job, &self.spec.bounds, now);
         self.hurry();
         Ok(())
