@@ -526,6 +526,8 @@ impl Job {
                 (wire.result(ledger.jobs[job].id, id)?, expect)
             }
             Errand::Close { job } => {
+                // However this ends, it may still arrive, and batches after it would be refused.
+                ledger.jobs[job].retired = true;
                 (wire.set_state(ledger.jobs[job].id, JobState::Closed)?, whole)
             }
             Errand::Abort { job } => {

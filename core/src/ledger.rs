@@ -85,7 +85,8 @@ pub(crate) struct JobRecord {
     pub(crate) given_up: bool,
     /// When it was created.
     pub(crate) born: Time,
-    /// It takes no more batches: an earlier run created it, a query was lost in it, or it is old.
+    /// It takes no more batches: an earlier run created it, a query was lost in it, it is old, or it
+    /// is being closed.
     pub(crate) retired: bool,
     /// An earlier run created it.
     pub(crate) inherited: bool,

@@ -276,7 +276,7 @@ fn menu(chance: &mut Chance, fits: fn(&Fault) -> bool) -> Vec<Fault> {
     if chance.once_in(3) {
         return all;
     }
-    (0..1 + chance.below(4)).map(|_| all[chance.index(all.len())]).collect()
+    (0..=chance.below(4)).map(|_| all[chance.index(all.len())]).collect()
 }
 
 fn drawn(chance: &mut Chance, one_in: u64, menu: &[Fault], kind: Kind) -> Option<Fault> {
