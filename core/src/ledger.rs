@@ -15,8 +15,8 @@
 //! - Batches in the list that are not known are *strangers*. One whose content is that of a lost
 //!   batch **is** that batch. Batches of equal content are interchangeable, so it is enough that
 //!   each stranger is claimed once.
-//! - A list is not believed before it shows every batch that is known to be there, and as many as
-//!   the server counts.
+//! - A list is not believed before it shows every batch that is known to be there, or that another
+//!   list has shown, and as many as the server counts.
 //! - *Not there yet* and *never* look alike: a request may arrive long after it was given up. So a
 //!   batch that is not found may be sent again only from behind a *fence*: the job is closed, which
 //!   keeps late batches out, and listed once more. What is missing then goes into a new job.
@@ -98,6 +98,8 @@ pub(crate) struct JobRecord {
     /// loss, and after the fence was shut.
     pub(crate) looks: u32,
     pub(crate) since: Tag,
+    /// The batches that any list has shown.
+    pub(crate) seen: BTreeSet<BatchId>,
     /// How many batches the server counts in it, since it was closed.
     pub(crate) total: Option<u64>,
     /// The server was asked for that number by itself.
@@ -365,7 +367,8 @@ impl Ledger {
         let ours: BTreeSet<BatchId> =
             here.filter(|sent| sent.job == job).map(|sent| sent.id).collect();
         let record = &mut self.jobs[job];
-        let whole = ours.iter().all(|id| list.contains_key(id))
+        record.seen.extend(list.keys().copied());
+        let whole = ours.iter().chain(&record.seen).all(|id| list.contains_key(id))
             && record.total.is_none_or(|total| list.len() as u64 >= total);
         if !whole || !record.doubt || asked < record.since {
             return whole;
@@ -404,6 +407,7 @@ impl JobRecord {
             opaque: false,
             looks: 0,
             since: Tag(0),
+            seen: BTreeSet::new(),
             total: None,
             asked_for_total: false,
             strangers: BTreeMap::new(),
