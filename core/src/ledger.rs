@@ -12,8 +12,8 @@
 //! none ever will. Then its job is *in doubt*: nobody can tell from here what it holds. Doubt is
 //! cleared by the server, which can list a job's batches and give back what was sent as each:
 //!
-//! - Batches in the list that are not known are *strangers*. One whose content is that of a lost
-//!   batch **is** that batch. Batches of equal content are interchangeable, so it is enough that
+//! - Batches in the list that are not known are *strangers*. One whose content, read twice, is that of
+//!   a lost batch **is** that batch. Batches of equal content are interchangeable, so it is enough that
 //!   each stranger is claimed once.
 //! - A list is not believed before it shows every batch that is known to be there, or that another
 //!   list has shown, and as many as the server counts.
@@ -439,16 +439,9 @@ impl JobRecord {
         self.strangers.iter().find(|(_, stranger)| unread(stranger)).map(|(id, _)| *id)
     }
 
-    /// Has the strangers read again whose content was told only once: before anything is concluded
-    /// from a batch's being none of ours, this must be certain, and an answer can be short and look
-    /// whole. Tells whether there are any.
-    pub(crate) fn read_again(&mut self) -> bool {
-        self.strangers.values_mut().map(Stranger::read_again).filter(|again| *again).count() > 0
-    }
-
-    /// Takes out a stranger of this content, if there is one.
-    pub(crate) fn claim(&mut self, content: Fingerprint) -> Option<BatchInfo> {
-        let same = |stranger: &Stranger| stranger.content == Content::Print(content);
+    /// Takes out a stranger of this content and as many rows, if there is one.
+    pub(crate) fn claim(&mut self, content: Fingerprint, rows: u64) -> Option<BatchInfo> {
+        let same = |stranger: &Stranger| stranger.is_of(content, rows);
         let id = self.strangers.iter().find(|(_, stranger)| same(stranger)).map(|(id, _)| *id)?;
         self.strangers.remove(&id).map(|stranger| stranger.info)
     }
@@ -459,21 +452,22 @@ impl Stranger {
         Self { info, content: Content::Unread, before: None, readings: 0 }
     }
 
-    /// What the server said was sent as it.
+    /// The server said what was sent as it. That is believed when it was said twice: an answer can
+    /// be short and look whole, and much is concluded from it.
     pub(crate) fn read(&mut self, content: Content) {
-        self.content = content;
         self.readings += 1;
+        self.content = match content {
+            Content::Print(print) if self.before.replace(print) != Some(print) => {
+                if self.readings < READINGS { Content::Unread } else { Content::Unreadable }
+            }
+            content => content,
+        };
     }
 
-    fn read_again(&mut self) -> bool {
-        let Content::Print(print) = self.content else { return false };
-        let certain = self.before.replace(print) == Some(print);
-        self.content = match self.readings {
-            _ if certain => return false,
-            READINGS.. => Content::Unreadable,
-            _ => Content::Unread,
-        };
-        self.content == Content::Unread
+    fn is_of(&self, content: Fingerprint, rows: u64) -> bool {
+        let BatchInfo { state, number_records_processed: processed, .. } = &self.info;
+        let counted = *state != BatchState::Completed || processed.is_none_or(|n| n == rows);
+        self.content == Content::Print(content) && counted
     }
 }
 
