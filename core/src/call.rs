@@ -89,8 +89,14 @@ pub enum Count {
     /// One for each row.
     All,
     /// The batch failed on its way: one for each row that the server says it has processed, or, if it
-    /// does not say, for the first ones. It may also tell of all rows, if no more of them are good.
-    Processed(Option<u64>),
+    /// does not say, for the first ones. It may also tell of all rows, if as many are good as the
+    /// server says.
+    Processed {
+        /// How many rows it has processed.
+        rows: Option<u64>,
+        /// How many of them are good.
+        good: Option<u64>,
+    },
 }
 
 impl Count {
@@ -98,9 +104,9 @@ impl Count {
     pub(crate) fn fits(self, rows: u64, outcomes: u64, succeeded: u64) -> bool {
         match self {
             Self::All => outcomes == rows,
-            Self::Processed(None) => outcomes <= rows,
-            Self::Processed(Some(processed)) => {
-                outcomes == processed.min(rows) || (outcomes == rows && succeeded <= processed)
+            Self::Processed { rows: None, .. } => outcomes <= rows,
+            Self::Processed { rows: Some(processed), good } => {
+                outcomes == processed.min(rows) || (outcomes == rows && good == Some(succeeded))
             }
         }
     }
@@ -765,16 +771,18 @@ mod tests {
                            \"\",\"false\",\"false\",\"X:y:--\"\n";
         let json: &[u8] = br#"[{"success":true,"created":true,"id":"0015g00000Xb1cCAAR","errors":[]},
             {"success":false,"created":false,"id":null,"errors":[{"statusCode":"X","message":"y","fields":[]}]}]"#;
+        let processed = |rows, good| Count::Processed { rows, good };
         for body in [csv, json] {
             for (rows, count, fits) in [
                 (2, Count::All, true),
                 (3, Count::All, false),
-                (3, Count::Processed(None), true),
-                (1, Count::Processed(None), false),
-                (3, Count::Processed(Some(2)), true),
-                (3, Count::Processed(Some(1)), false),
-                (2, Count::Processed(Some(1)), true),
-                (2, Count::Processed(Some(0)), false),
+                (3, processed(None, None), true),
+                (1, processed(None, None), false),
+                (3, processed(Some(2), None), true),
+                (3, processed(Some(1), Some(1)), false),
+                (2, processed(Some(1), Some(1)), true),
+                (2, processed(Some(1), Some(0)), false),
+                (2, processed(Some(1), None), false),
             ] {
                 let expect = Expect::Outcomes { rows: 10..10 + rows, count, at_most: 1000 };
                 let (pages, reply) = take(&expect, Response::builder(), &[body]);

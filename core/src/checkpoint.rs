@@ -90,7 +90,11 @@ impl Checkpoint {
             },
         };
         let jobs = ledger.jobs.iter().map(job).collect();
-        Self { spec: spec.clone(), jobs, batches: ledger.batches.iter().map(batch).collect() }
+        // As long as it may prove not to be the input of the earlier run, nothing is kept of it.
+        let sure = ledger.query || ledger.may_be_there() == Some(false);
+        let kept = if sure { ledger.batches.len() } else { ledger.known };
+        let batches = ledger.batches.iter().take(kept).map(batch).collect();
+        Self { spec: spec.clone(), jobs, batches }
     }
 
     /// The ledger of a run that goes on from here: all answers that were under way are lost.
@@ -114,6 +118,7 @@ impl Checkpoint {
         };
         let ledger = Ledger {
             query,
+            known: self.batches.len(),
             unfed: self.batches.len(),
             jobs: self.jobs.into_iter().enumerate().map(job).collect(),
             batches: self.batches.into_iter().map(batch).collect(),

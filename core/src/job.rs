@@ -448,10 +448,13 @@ impl Job {
         None
     }
 
-    /// A page of this call came: it is the host's from here on.
+    /// A page of this call came: it is the host's from here on. One of a call that is not under way,
+    /// of before a run [started over](Self::start_over), perhaps, belongs to nobody.
     pub fn deliver(&mut self, tag: Tag, page: Page, host: &mut impl Host) {
-        self.progress(tag, &page);
-        self.give(page, host);
+        if self.under_way.contains_key(&tag) {
+            self.progress(tag, &page);
+            self.give(page, host);
+        }
     }
 
     fn give(&mut self, page: Page, host: &mut impl Host) {
@@ -523,6 +526,8 @@ impl Job {
                 (wire.result(ledger.jobs[job].id, id)?, expect)
             }
             Errand::Close { job } => {
+                // However this ends, it may still arrive, and batches after it would be refused.
+                ledger.jobs[job].retired = true;
                 (wire.set_state(ledger.jobs[job].id, JobState::Closed)?, whole)
             }
             Errand::Abort { job } => {

@@ -36,15 +36,8 @@ pub struct Fault {
 
 const ALL: &[Kind] = &Kind::ALL;
 const WRITES: &[Kind] = &[Kind::Create, Kind::Submit, Kind::Close, Kind::Abort];
-const DOCUMENTS: &[Kind] = &[
-    Kind::Create,
-    Kind::Submit,
-    Kind::List,
-    Kind::Count,
-    Kind::Inspect,
-    Kind::Close,
-    Kind::Abort,
-];
+const DOCUMENTS: &[Kind] =
+    &[Kind::Create, Kind::Submit, Kind::List, Kind::Count, Kind::Inspect, Kind::Close, Kind::Abort];
 const DATA: &[Kind] = &[Kind::Result, Kind::File];
 const LIST: &[Kind] = &[Kind::List];
 const BATCHES: &[Kind] = &[Kind::Submit, Kind::List, Kind::Inspect, Kind::Result, Kind::Close];
@@ -283,7 +276,7 @@ fn menu(chance: &mut Chance, fits: fn(&Fault) -> bool) -> Vec<Fault> {
     if chance.once_in(3) {
         return all;
     }
-    (0..1 + chance.below(4)).map(|_| all[chance.index(all.len())]).collect()
+    (0..=chance.below(4)).map(|_| all[chance.index(all.len())]).collect()
 }
 
 fn drawn(chance: &mut Chance, one_in: u64, menu: &[Fault], kind: Kind) -> Option<Fault> {

@@ -85,7 +85,9 @@ impl Oracle {
         let news = &world.outcomes[self.told..];
         if !news.is_empty() {
             let there = world.server.written(world.now());
-            news.iter().for_each(|outcome| self.take(outcome, &there));
+            for outcome in news {
+                self.take(outcome, &there);
+            }
         }
         if !news.is_empty() || world.server.version() != self.version {
             self.compare(&world.server.bound_to_be_written());
@@ -166,7 +168,7 @@ impl Oracle {
         let most = 400 + seconds / 30 * (1 + summary.jobs.len() as u64);
         assert!(summary.calls <= most, "{} calls in {seconds} s", summary.calls);
         let Some(result) = end else { return };
-        if self.is_query(world) {
+        if world.job.spec().operation().is_query() {
             self.assert_rows(world, result);
         } else if !is_resumable(world, result) {
             assert_counts(summary, &world.outcomes);
@@ -180,10 +182,6 @@ impl Oracle {
                 assert_eq!(why, Fate::Unknown, "row {} need not be unknown", outcome.row);
             }
         }
-    }
-
-    fn is_query(&self, world: &Offline) -> bool {
-        world.job.spec().operation().is_query()
     }
 
     /// A query's rows: all of them, or some, but each at most once and in order.

@@ -66,6 +66,7 @@ pub fn play_all(seeds: std::ops::Range<u64>, eager: bool) -> Played {
                     match play(seed) {
                         Ok(struck) => add(&mut played.struck, struck),
                         Err(why) => {
+                            eprintln!("SEED={seed} fails");
                             enough.fetch_or(eager, Ordering::Relaxed);
                             played.failures.push((seed, why));
                         }
@@ -84,7 +85,9 @@ pub fn play_all(seeds: std::ops::Range<u64>, eager: bool) -> Played {
 }
 
 fn add(all: &mut Struck, struck: Struck) {
-    struck.into_iter().for_each(|(what, times)| *all.entry(what).or_default() += times);
+    for (what, times) in struck {
+        *all.entry(what).or_default() += times;
+    }
 }
 
 /// What a panic said.
@@ -113,12 +116,14 @@ impl Played {
         let (hits, all) = (hit.len(), hit.len() + missed.len());
         writeln!(
             page,
-            "{} faults struck; {hits} of {all} pairs of fault and request ({:.1} %)",
+            "{} faults struck; {hits} of {all} pairs of fault and request ({} %)",
             self.struck.values().sum::<u64>(),
-            100.0 * hits as f64 / all as f64
+            100 * hits / all.max(1)
         )
         .unwrap();
-        missed.iter().for_each(|(fault, kind)| writeln!(page, "  not: {fault}, {kind:?}").unwrap());
+        for (fault, kind) in missed {
+            writeln!(page, "  not: {fault}, {kind:?}").unwrap();
+        }
         page
     }
 }

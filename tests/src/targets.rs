@@ -378,7 +378,11 @@ fn told_by_intake(text: &[u8], sizes: &[usize]) -> String {
     let at_most = 1_000;
     let expect = match &*word {
         "outcomes" => Expect::Outcomes { rows: 5..7, count: Count::All, at_most },
-        "partial" => Expect::Outcomes { rows: 5..7, count: Count::Processed(None), at_most },
+        "partial" => Expect::Outcomes {
+            rows: 5..7,
+            count: Count::Processed { rows: None, good: None },
+            at_most,
+        },
         "request" => Expect::Request { at_most },
         "rows" => Expect::Rows { have: None },
         _ => Expect::Whole { at_most },

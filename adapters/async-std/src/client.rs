@@ -155,7 +155,7 @@ impl Client {
     }
 
     /// Any query, from a [`Spec`]: [`Spec::query_all`], or one with bounds, seed or version of your
-    /// own; or one that keeps a checkpoint.
+    /// own; and one that keeps a checkpoint, or may take only so long.
     pub fn fetch(&self, spec: Spec) -> Query {
         Query { client: self.clone(), start: Start::new(spec) }
     }
@@ -245,8 +245,9 @@ impl Load {
 
     /// Goes on with the load whose checkpoint is in this file, and keeps it there on.
     ///
-    /// Give the same rows again, from the first, and the same [`limits`](Self::limits): each batch
-    /// is compared with what the earlier run had cut, and if one differs, the load ends with
+    /// Give the same rows again, from the first, with the same [`limits`](Self::limits) and
+    /// [columns](Self::keep_only): each batch is compared with what the earlier run had cut, and if
+    /// one differs, the load ends with
     /// [`ErrorKind::InputChanged`] before anything is sent. Then the org is asked what arrived, and
     /// only what did not is sent. Every outcome comes again, from row 0. Version, concurrency and
     /// bounds are those the load began with.
@@ -304,7 +305,8 @@ impl Load {
     }
 }
 
-/// A query about to start.
+/// A query about to start. What it keeps and how long it may take is said first, as for a [`Load`],
+/// and then once, however its rows are wanted.
 #[must_use]
 #[derive(Debug)]
 pub struct Query {
@@ -320,8 +322,9 @@ impl Query {
         Ok(self)
     }
 
-    /// Goes on with the query whose checkpoint is in this file, and keeps it there on. The org does
-    /// not work it out again, if it had begun to. Every row comes again, from the first.
+    /// Goes on with the query whose checkpoint is in this file, and keeps it there on. Every row
+    /// comes again, from the first; the org works them out again only if it was not stored yet that
+    /// it had begun to.
     ///
     /// Fails as [`Load::resume_from`] does, and if it is another query.
     pub async fn resume_from(mut self, name: impl AsRef<Path>) -> Result<Self, Error> {

@@ -31,6 +31,7 @@ impl Kept {
     /// Fails with [`AlreadyExists`](io::ErrorKind::AlreadyExists) if there is one, or a link; with
     /// [`ResourceBusy`](io::ErrorKind::ResourceBusy) if somebody has it, and with
     /// [`IsADirectory`](io::ErrorKind::IsADirectory) if the name is a folder's or can only be one.
+    /// Also fails where the file system has no locks.
     pub fn create(name: &Path) -> io::Result<Self> {
         let kept = Self::take(name)?;
         match fs::symlink_metadata(name) {

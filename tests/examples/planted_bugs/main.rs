@@ -21,8 +21,19 @@ use bugs::{BUGS, Bug};
 
 /// The files of these tests that play the machine.
 const MODULES: [&str; 13] = [
-    "chance", "dialogue", "document", "faults", "jobs", "offline", "oracle", "scenarios", "script",
-    "server", "simulation", "sweep", "worlds",
+    "chance",
+    "dialogue",
+    "document",
+    "faults",
+    "jobs",
+    "offline",
+    "oracle",
+    "scenarios",
+    "script",
+    "server",
+    "simulation",
+    "sweep",
+    "worlds",
 ];
 
 /// A variant that is not done after so long hangs, which shows as well.
@@ -73,7 +84,10 @@ impl Copy {
             dependencies.concat()
         );
         write(&hunt.join("Cargo.toml"), &manifest)?;
-        write(&hunt.join("src/lib.rs"), &MODULES.map(|name| format!("pub mod {name};\n")).concat())?;
+        write(
+            &hunt.join("src/lib.rs"),
+            &MODULES.map(|name| format!("pub mod {name};\n")).concat(),
+        )?;
         for name in MODULES {
             let text = fs::read_to_string(project.join(format!("tests/src/{name}.rs")))?;
             write(&hunt.join(format!("src/{name}.rs")), &text)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -51,6 +51,11 @@ impl Stage {
         let csv = run(folder.path(), Spec::query(SOQL), &[]);
         let server = Arc::new(serve(open(folder.path()), 0).unwrap());
         Self { folder, server, csv }
+    }
+
+    /// Where a query's rows go.
+    pub(crate) fn output(&self) -> PathBuf {
+        self.folder.path().join("out.csv")
     }
 
     /// The ids of the rows of each name, once nothing is on its way any more.

@@ -27,7 +27,7 @@ pub(crate) struct Player {
     query: fn(&Stage, Spec, &str) -> Queried,
 }
 
-pub(crate) const PLAYERS: [Player; 3] = [
+pub(crate) static PLAYERS: [Player; 3] = [
     Player { name: "ureq", renews: true, load: load_by_ureq, query: query_by_ureq },
     Player { name: "async-std", renews: true, load: load_by_async_std, query: query_by_async_std },
     Player { name: "command", renews: false, load: load_by_command, query: query_by_command },
@@ -120,7 +120,7 @@ impl Loaded {
         }
     }
 
-    fn told(&mut self, names: &[String], outcome: Outcome) {
+    fn told(&mut self, names: &[String], outcome: &Outcome) {
         let name = names[usize::try_from(outcome.row).unwrap()].clone();
         let id = outcome.id.map(|id| id.to_string());
         assert!(self.fates.insert(name, (outcome.fate, id)).is_none(), "a row was told of twice");
@@ -155,8 +155,10 @@ impl Queried {
         }
     }
 
-    fn of(result: Result<Summary, Error>, csv: Vec<u8>) -> Self {
-        let csv = result.as_ref().is_ok().then(|| String::from_utf8(csv).unwrap());
+    /// The file is there if all went well, and only then.
+    fn of(result: Result<Summary, Error>, file: &Path) -> Self {
+        let csv = fs::read_to_string(file).ok();
+        assert_eq!(csv.is_some(), result.is_ok(), "{result:?}");
         Self { csv, error: result.map_or_else(|error| error.to_string(), |_| String::new()) }
     }
 }
@@ -170,7 +172,7 @@ fn load_by_ureq(_: &Stage, login: Login, spec: Spec, limits: Limits, csv: String
     let mut outcomes = client.load(spec).limits(limits).csv(Cursor::new(csv)).unwrap();
     for outcome in outcomes.by_ref() {
         match outcome {
-            Ok(outcome) => told.told(&names, outcome),
+            Ok(outcome) => told.told(&names, &outcome),
             Err(error) => told.error = Some(error.to_string()),
         }
     }
@@ -181,8 +183,7 @@ fn load_by_ureq(_: &Stage, login: Login, spec: Spec, limits: Limits, csv: String
 fn query_by_ureq(stage: &Stage, spec: Spec, _: &str) -> Queried {
     let server = Arc::clone(&stage.server);
     let client = sfbulk_ureq::Client::new(move || practice::session(&server));
-    let mut csv = Vec::new();
-    Queried::of(client.fetch(spec).csv(&mut csv), csv)
+    Queried::of(client.fetch(spec).file(stage.output()), &stage.output())
 }
 
 fn load_by_async_std(_: &Stage, login: Login, spec: Spec, limits: Limits, csv: String) -> Loaded {
@@ -193,7 +194,7 @@ fn load_by_async_std(_: &Stage, login: Login, spec: Spec, limits: Limits, csv: S
     block_on(async {
         while let Some(outcome) = outcomes.next().await {
             match outcome {
-                Ok(outcome) => told.told(&names, outcome),
+                Ok(outcome) => told.told(&names, &outcome),
                 Err(error) => told.error = Some(error.to_string()),
             }
         }
@@ -205,8 +206,7 @@ fn load_by_async_std(_: &Stage, login: Login, spec: Spec, limits: Limits, csv: S
 fn query_by_async_std(stage: &Stage, spec: Spec, _: &str) -> Queried {
     let server = Arc::clone(&stage.server);
     let client = sfbulk_async_std::Client::new(move || future::ready(practice::session(&server)));
-    let mut csv = Vec::new();
-    Queried::of(block_on(client.fetch(spec).csv(&mut csv)), csv)
+    Queried::of(block_on(client.fetch(spec).file(stage.output())), &stage.output())
 }
 
 // ---- the command ----
@@ -257,9 +257,9 @@ impl Loaded {
 
 fn query_by_command(stage: &Stage, _: Spec, soql: &str) -> Queried {
     let ran = command(stage, &["query", soql, "--output", "out.csv"]);
-    let file = fs::read_to_string(stage.folder.path().join("out.csv")).ok();
-    assert_eq!(file.is_some(), ran.status.success(), "{ran:?}");
-    Queried { csv: file, error: String::from_utf8_lossy(&ran.stderr).into_owned() }
+    let csv = fs::read_to_string(stage.output()).ok();
+    assert_eq!(csv.is_some(), ran.status.success(), "{ran:?}");
+    Queried { csv, error: String::from_utf8_lossy(&ran.stderr).into_owned() }
 }
 
 /// Runs the command in the folder of the stage.
