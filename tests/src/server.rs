@@ -47,6 +47,8 @@ pub struct Server {
     rows_per_file: usize,
     /// It takes no more batches than this.
     quota: Option<usize>,
+    /// The last line of a result's file has no end.
+    unended: bool,
     /// It gives back what was sent in its own writing.
     rewrites: bool,
     /// Its jobs tell how many batches they have.
@@ -70,6 +72,7 @@ impl Default for Server {
             table: Vec::new(),
             rows_per_file: 100,
             quota: None,
+            unended: false,
             rewrites: false,
             counts: true,
             deviations: BTreeMap::new(),
@@ -121,6 +124,13 @@ impl Server {
     #[must_use]
     pub fn quota(mut self, batches: usize) -> Self {
         self.quota = Some(batches);
+        self
+    }
+
+    /// The last line of a result's file has no end.
+    #[must_use]
+    pub fn unended(mut self) -> Self {
+        self.unended = true;
         self
     }
 
@@ -388,7 +398,9 @@ impl Server {
         let rows = self.table.iter().enumerate().skip(first).take(self.rows_per_file);
         let rows = rows
             .map(|(n, row)| format!("\"0010000000{n:05}AAA\",\"{}\"\n", row.replace('"', "\"\"")));
-        page(200, CSV, format!("\"Id\",\"Name\"\n{}", rows.collect::<String>()))
+        let mut text = format!("\"Id\",\"Name\"\n{}", rows.collect::<String>());
+        text.truncate(text.len() - usize::from(self.unended));
+        page(200, CSV, text)
     }
 }
 
