@@ -49,6 +49,8 @@ pub struct Server {
     quota: Option<usize>,
     /// The last line of a result's file has no end.
     unended: bool,
+    /// Its lists are always a little behind.
+    lags: bool,
     /// It gives back what was sent in its own writing.
     rewrites: bool,
     /// Its jobs tell how many batches they have.
@@ -73,6 +75,7 @@ impl Default for Server {
             rows_per_file: 100,
             quota: None,
             unended: false,
+            lags: false,
             rewrites: false,
             counts: true,
             deviations: BTreeMap::new(),
@@ -131,6 +134,13 @@ impl Server {
     #[must_use]
     pub fn unended(mut self) -> Self {
         self.unended = true;
+        self
+    }
+
+    /// A list never shows what has come in the last two seconds.
+    #[must_use]
+    pub fn lags(mut self) -> Self {
+        self.lags = true;
         self
     }
 
@@ -353,14 +363,15 @@ impl Server {
     }
 
     fn list(&mut self, now: Time, job: &str, shown: Option<&Deviation>) -> Response<Bytes> {
+        let lags = self.lags || matches!(shown, Some(Deviation::Lagging));
         let job = self.job(job);
         let known = job.batches.iter().rposition(|batch| batch.acknowledged);
-        let shows = |(n, batch): &(usize, &Batch)| match shown {
-            Some(Deviation::Unlisted) => known.is_none_or(|known| *n < known),
-            Some(Deviation::Lagging) => batch.added + LAG <= now,
-            _ => true,
+        let is_listed = |(n, batch): &(usize, &Batch)| {
+            let breaks_off = matches!(shown, Some(Deviation::Unlisted));
+            let cut = breaks_off && known.is_some_and(|known| *n >= known);
+            !cut && (!lags || batch.added + LAG <= now)
         };
-        let listed = job.batches.iter().enumerate().filter(shows);
+        let listed = job.batches.iter().enumerate().filter(is_listed);
         let infos = listed.map(|(_, batch)| members(&[("batchInfo", &job.describe(batch, now))]));
         answer(200, &document("batchInfoList", &infos.collect::<String>()))
     }
