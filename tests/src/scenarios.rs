@@ -282,6 +282,14 @@ fn lost_answers() -> Vec<Scenario> {
             but(Kind::Submit, 1, never).counts_no_batches(),
         ),
         Scenario::load(
+            "list_that_breaks_off",
+            "a list that lacks a batch known to be there is not believed",
+            &["a", "b", "c"],
+            (3..=5).fold(but(Kind::Submit, 2, lost()).counts_no_batches(), |server, n| {
+                server.but(Kind::List, n, Deviation::Unlisted)
+            }),
+        ),
+        Scenario::load(
             "unreadable_batch",
             "a server that cannot be asked leaves rows unknown",
             &["a", "b", "c"],
