@@ -38,6 +38,7 @@ const END: Time = Time::since_start(Duration::from_secs(1 << 40));
 const LAG: Duration = Duration::from_secs(2);
 
 /// The model of the service.
+#[allow(clippy::struct_excessive_bools)] // independent habits, not a state
 #[derive(Debug)]
 pub struct Server {
     takes: Duration,
