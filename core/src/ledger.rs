@@ -12,11 +12,11 @@
 //! none ever will. Then its job is *in doubt*: nobody can tell from here what it holds. Doubt is
 //! cleared by the server, which can list a job's batches and give back what was sent as each:
 //!
-//! - Batches in the list that are not known are *strangers*. One whose content is that of a lost
-//!   batch **is** that batch. Batches of equal content are interchangeable, so it is enough that
+//! - Batches in the list that are not known are *strangers*. One whose content, read twice, is that of
+//!   a lost batch **is** that batch. Batches of equal content are interchangeable, so it is enough that
 //!   each stranger is claimed once.
-//! - A list is not believed before it shows every batch that is known to be there, and as many as
-//!   the server counts.
+//! - A list is not believed before it shows every batch that is known to be there, or that another
+//!   list has shown, and as many as the server counts.
 //! - *Not there yet* and *never* look alike: a request may arrive long after it was given up. So a
 //!   batch that is not found may be sent again only from behind a *fence*: the job is closed, which
 //!   keeps late batches out, and listed once more. What is missing then goes into a new job.
@@ -98,6 +98,8 @@ pub(crate) struct JobRecord {
     /// loss, and after the fence was shut.
     pub(crate) looks: u32,
     pub(crate) since: Tag,
+    /// The batches that any list has shown.
+    pub(crate) seen: BTreeSet<BatchId>,
     /// How many batches the server counts in it, since it was closed.
     pub(crate) total: Option<u64>,
     /// The server was asked for that number by itself.
@@ -365,7 +367,8 @@ impl Ledger {
         let ours: BTreeSet<BatchId> =
             here.filter(|sent| sent.job == job).map(|sent| sent.id).collect();
         let record = &mut self.jobs[job];
-        let whole = ours.iter().all(|id| list.contains_key(id))
+        record.seen.extend(list.keys().copied());
+        let whole = ours.iter().chain(&record.seen).all(|id| list.contains_key(id))
             && record.total.is_none_or(|total| list.len() as u64 >= total);
         if !whole || !record.doubt || asked < record.since {
             return whole;
@@ -404,6 +407,7 @@ impl JobRecord {
             opaque: false,
             looks: 0,
             since: Tag(0),
+            seen: BTreeSet::new(),
             total: None,
             asked_for_total: false,
             strangers: BTreeMap::new(),
@@ -435,16 +439,9 @@ impl JobRecord {
         self.strangers.iter().find(|(_, stranger)| unread(stranger)).map(|(id, _)| *id)
     }
 
-    /// Has the strangers read again whose content was told only once: before anything is concluded
-    /// from a batch's being none of ours, this must be certain, and an answer can be short and look
-    /// whole. Tells whether there are any.
-    pub(crate) fn read_again(&mut self) -> bool {
-        self.strangers.values_mut().map(Stranger::read_again).filter(|again| *again).count() > 0
-    }
-
-    /// Takes out a stranger of this content, if there is one.
-    pub(crate) fn claim(&mut self, content: Fingerprint) -> Option<BatchInfo> {
-        let same = |stranger: &Stranger| stranger.content == Content::Print(content);
+    /// Takes out a stranger of this content and as many rows, if there is one.
+    pub(crate) fn claim(&mut self, content: Fingerprint, rows: u64) -> Option<BatchInfo> {
+        let same = |stranger: &Stranger| stranger.is_of(content, rows);
         let id = self.strangers.iter().find(|(_, stranger)| same(stranger)).map(|(id, _)| *id)?;
         self.strangers.remove(&id).map(|stranger| stranger.info)
     }
@@ -455,21 +452,22 @@ impl Stranger {
         Self { info, content: Content::Unread, before: None, readings: 0 }
     }
 
-    /// What the server said was sent as it.
+    /// The server said what was sent as it. That is believed when it was said twice: an answer can
+    /// be short and look whole, and much is concluded from it.
     pub(crate) fn read(&mut self, content: Content) {
-        self.content = content;
         self.readings += 1;
+        self.content = match content {
+            Content::Print(print) if self.before.replace(print) != Some(print) => {
+                if self.readings < READINGS { Content::Unread } else { Content::Unreadable }
+            }
+            content => content,
+        };
     }
 
-    fn read_again(&mut self) -> bool {
-        let Content::Print(print) = self.content else { return false };
-        let certain = self.before.replace(print) == Some(print);
-        self.content = match self.readings {
-            _ if certain => return false,
-            READINGS.. => Content::Unreadable,
-            _ => Content::Unread,
-        };
-        self.content == Content::Unread
+    fn is_of(&self, content: Fingerprint, rows: u64) -> bool {
+        let BatchInfo { state, number_records_processed: processed, .. } = &self.info;
+        let counted = *state != BatchState::Completed || processed.is_none_or(|n| n == rows);
+        self.content == Content::Print(content) && counted
     }
 }
 

@@ -50,8 +50,6 @@ impl Job {
         let fenced = record.is_seen() && !record.is_open();
         if !missing && !record.inherited {
             record.doubt = false; // and it goes on taking batches
-        } else if missing && record.looks > 0 && record.read_again() {
-            // and then it will be seen
         } else if record.given_up {
             self.give_up_doubt(job, "it cannot be closed, so they may still arrive");
         } else if fenced && record.strangers.values().any(|s| s.content == Content::Unreadable) {
@@ -82,7 +80,8 @@ impl Job {
             return None;
         }
         let content = self.content(batch)?;
-        self.ledger.jobs[job].claim(content)
+        let rows = self.ledger.batches[batch].rows.clone();
+        self.ledger.jobs[job].claim(content, rows.end - rows.start)
     }
 
     /// The fingerprint of a batch's cells. Its body is held as long as this may be asked.
@@ -131,19 +130,9 @@ impl Job {
         if let Some((job, stranger)) = self.ledger.unmatched()
             && (self.ledger.ended || !self.room())
             && self.ledger.stopped.is_none()
-            && !self.read_inherited_again()
         {
             self.refuse_strangers(job, stranger);
         }
-    }
-
-    fn read_inherited_again(&mut self) -> bool {
-        let mut again = false;
-        for record in self.ledger.jobs.iter_mut().filter(|record| record.inherited) {
-            record.doubt = record.read_again();
-            again |= record.doubt;
-        }
-        again
     }
 
     fn refuse_strangers(&mut self, job: crate::id::JobId, stranger: BatchId) {

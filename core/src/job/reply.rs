@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::doubt::unknown;
 use super::{Flight, Job, SECOND_LOOK, file_of};
-use crate::call::{Received, Reply, Tag};
+use crate::call::{Count, Received, Reply, Tag};
 use crate::document::Document;
 use crate::errand::Errand;
 use crate::error::{Error, ErrorInfo, ErrorKind};
@@ -267,8 +267,12 @@ impl Job {
         let Some(sent) = self.ledger.sent(batch) else { return };
         let fits = sent.outcomes().fits(wanted, got, succeeded);
         if !fits || succeeded > got || created > succeeded {
+            let processed = match sent.outcomes() {
+                Count::Processed { rows: Some(rows), .. } => format!(" and {rows} were processed"),
+                _ => String::new(),
+            };
             let why = format!(
-                "the batch has {wanted} rows, but its result tells of {got}; \
+                "the batch has {wanted} rows{processed}, but its result tells of {got}; \
                  which of them are meant cannot be known"
             );
             return self.read_again(errand, batch, &why, now);

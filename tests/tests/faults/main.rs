@@ -2,8 +2,8 @@
 //! the command, over real sockets. Afterwards the org's table is held against the rows that went in,
 //! and against what the run said of each of them.
 //!
-//! `cargo test -p sfbulk-tests --test faults -- --nocapture` prints the tables. `ROWS=200000` makes
-//! the chaos as large, `SEEDS=n` plays so many of them, `SEED=k` that one.
+//! `cargo test -p sfbulk-tests --test faults -- --nocapture` prints the tables. `CHAOS_ROWS=200000`
+//! makes the chaos as large, `CHAOS_SEEDS=n` plays so many of them.
 
 use std::fmt::Write;
 use std::thread;
@@ -141,18 +141,13 @@ fn what_the_org_cannot_read_is_told_in_its_words() {
 #[test]
 fn chaos_loses_and_doubles_nothing() {
     let number = |name, usual| std::env::var(name).map_or(usual, |text| text.parse().unwrap());
-    let rows = number("ROWS", 5_000);
+    let rows = number("CHAOS_ROWS", 5_000);
     let batch = (rows / 50).clamp(1, 10_000);
-    let seeds = match std::env::var("SEED") {
-        Ok(seed) => vec![seed.parse().unwrap()],
-        Err(_) => (1..=number("SEEDS", 2)).collect::<Vec<usize>>(),
-    };
-    for seed in seeds {
+    for seed in 1..=number("CHAOS_SEEDS", 1) {
         let case = Case { name: "chaos", faults: &[], end: End::Without(2 * batch) };
         table(&format!("{rows} rows, seed {seed}"), &[case], |case, player| {
             let stage = Stage::new(0);
-            let faults = ["fail-batch:7", "half-fail-batch:11", "lock-failure:13"];
-            arm(&stage, &faults);
+            arm(&stage, &["fail-batch:7", "half-fail-batch:11", "lock-failure:13"]);
             arm(&stage, &[&format!("chaos:{seed}")]);
             if player.renews {
                 arm(&stage, &["expire-session:20"]);
@@ -164,7 +159,9 @@ fn chaos_loses_and_doubles_nothing() {
 }
 
 fn arm(stage: &Stage, faults: &[&str]) {
-    faults.iter().for_each(|fault| stage.server.fault(fault.parse::<Fault>().unwrap()));
+    for fault in faults {
+        stage.server.fault(fault.parse::<Fault>().unwrap());
+    }
 }
 
 /// Plays every case to every player, all at once, and prints what came of it: a word for the table,
@@ -175,7 +172,9 @@ fn table(
     play: impl Fn(&Case, &Player) -> Result<String, String> + Sync,
 ) {
     let mut text = format!("{what:34}");
-    PLAYERS.iter().for_each(|player| write!(text, " {:30}", player.name).unwrap());
+    for player in &PLAYERS {
+        write!(text, " {:30}", player.name).unwrap();
+    }
     let mut wrong = Vec::new();
     thread::scope(|scope| {
         let play = &play;

@@ -120,7 +120,7 @@ impl Loaded {
         }
     }
 
-    fn told(&mut self, names: &[String], outcome: Outcome) {
+    fn told(&mut self, names: &[String], outcome: &Outcome) {
         let name = names[usize::try_from(outcome.row).unwrap()].clone();
         let id = outcome.id.map(|id| id.to_string());
         assert!(self.fates.insert(name, (outcome.fate, id)).is_none(), "a row was told of twice");
@@ -172,7 +172,7 @@ fn load_by_ureq(_: &Stage, login: Login, spec: Spec, limits: Limits, csv: String
     let mut outcomes = client.load(spec).limits(limits).csv(Cursor::new(csv)).unwrap();
     for outcome in outcomes.by_ref() {
         match outcome {
-            Ok(outcome) => told.told(&names, outcome),
+            Ok(outcome) => told.told(&names, &outcome),
             Err(error) => told.error = Some(error.to_string()),
         }
     }
@@ -194,7 +194,7 @@ fn load_by_async_std(_: &Stage, login: Login, spec: Spec, limits: Limits, csv: S
     block_on(async {
         while let Some(outcome) = outcomes.next().await {
             match outcome {
-                Ok(outcome) => told.told(&names, outcome),
+                Ok(outcome) => told.told(&names, &outcome),
                 Err(error) => told.error = Some(error.to_string()),
             }
         }
