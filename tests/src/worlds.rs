@@ -243,7 +243,7 @@ impl World {
         }
         self.offline.server.trouble = trouble;
         let kind = end.unwrap().unwrap_err().kind();
-        let told = |(_, said): &(_, Said)| matches!(said, Said::Told(_));
+        let told = |(_, said): &(_, Said)| matches!(said, Said::Told(_) | Said::Saved(false));
         let ended = kind == ErrorKind::Local && self.offline.log[before..].iter().any(told);
         assert!(
             kind == ErrorKind::InputChanged || ended,
