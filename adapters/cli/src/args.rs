@@ -227,7 +227,9 @@ pub(crate) struct Manner {
 /// A whole number and its unit.
 fn duration(text: &str) -> Result<Duration, &'static str> {
     let units = [("s", 1), ("m", 60), ("h", 3600)];
-    let of = |(unit, seconds): (&str, u64)| text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(seconds);
+    let of = |(unit, seconds): (&str, u64)| {
+        text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(seconds)
+    };
     let seconds = units.into_iter().find_map(of).filter(|seconds| *seconds <= LONGEST_WAIT);
     seconds.map(Duration::from_secs).ok_or("a duration looks like 30s, 10m or 2h")
 }

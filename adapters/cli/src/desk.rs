@@ -193,7 +193,8 @@ impl Desk<'_> {
             Exit::Good | Exit::RowsFailed => "done",
             Exit::Failed | Exit::NothingSent => "failed",
         };
-        let (unprocessed, unknown) = (unprocessed(self.total.rows, summary), unknown(self.total.rows, summary));
+        let (unprocessed, unknown) =
+            (unprocessed(self.total.rows, summary), unknown(self.total.rows, summary));
         let counts = report::parts([
             (summary.succeeded, &ok(job)),
             (summary.failed, "failed"),

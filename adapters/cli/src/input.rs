@@ -84,9 +84,10 @@ impl Input {
     /// Opens the input of an earlier run; fails if it is not the same.
     pub(crate) fn again(origin: &Origin) -> Result<Self, Failure> {
         let path = origin.path.clone();
-        let name = match origin.spooled {
-            true => STDIN.into(),
-            false => output::from_here(path.clone()).display().to_string(),
+        let name = if origin.spooled {
+            STDIN.into()
+        } else {
+            output::from_here(path.clone()).display().to_string()
         };
         let input = Self::on_disk(name, || Ok((File::open(&path)?, path, origin.spooled)))?;
         if input.origin.stamp == origin.stamp {

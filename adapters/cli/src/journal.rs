@@ -31,6 +31,9 @@ const LARGEST: u64 = 64 << 20;
 const ENDING: &str = "json";
 const INPUT: &str = "csv";
 
+/// How the name of a journal's lock ends.
+const LOCK: &str = "lock";
+
 /// What a journal holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Entry {
@@ -96,14 +99,15 @@ impl Journal {
         let folder = folder()?;
         let name = format!("{:013}-{}.{ENDING}", since_1970().as_millis(), process::id());
         let path = folder.join(name);
-        let taken = output::private_folder(&folder).and_then(|()| Kept::create(&path));
+        let taken = output::private_folder(&folder)
+            .and_then(|()| remove_left_over(&folder))
+            .and_then(|()| Kept::create(&path));
         let kept = taken.map_err(|error| unusable(&folder, &in_words(&error)))?;
         Ok(Self { path, kept: Some(kept), entry: None })
     }
 
     /// A new file for what comes from a pipe.
     pub(crate) fn spool(&self) -> io::Result<(File, PathBuf)> {
-        remove_left_over(self.path.parent().unwrap_or(Path::new("")))?;
         let path = self.path.with_extension(INPUT);
         Ok((output::create_new(&path)?, path))
     }
@@ -163,7 +167,7 @@ pub(crate) struct Run {
 /// What comes of taking up a run.
 #[derive(Debug)]
 pub(crate) enum Taken {
-    Here(Journal, Entry),
+    Here(Box<(Journal, Entry)>),
     /// The process that runs it is still there.
     Running,
     /// It came to its end just now.
@@ -210,7 +214,8 @@ impl Run {
             Ok((kept, content)) => {
                 let entry = Entry::read(&content).map_err(|why| failure(&why))?;
                 let (path, kept) = (self.path.clone(), Some(kept));
-                Ok(Taken::Here(Journal { path, kept, entry: Some(entry.clone()) }, entry))
+                let journal = Journal { path, kept, entry: Some(entry.clone()) };
+                Ok(Taken::Here(Box::new((journal, entry))))
             }
             Err(error) if error.kind() == io::ErrorKind::ResourceBusy => Ok(Taken::Running),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Taken::Over),
@@ -248,12 +253,15 @@ fn files(folder: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
         .collect()
 }
 
-/// Removes what killed processes kept from pipes of runs that never began.
+/// Removes what killed processes left of runs that never began, or were just over: locks, and what
+/// came from a pipe.
 fn remove_left_over(folder: &Path) -> io::Result<()> {
-    for input in files(folder, INPUT)? {
-        // There is no journal, and nobody is about to write one.
-        if let Ok(_taken) = Kept::create(&input.with_extension(ENDING)) {
-            output::remove(&input)?;
+    for lock in files(folder, LOCK)? {
+        // If there is no journal, and nobody is about to write one, its name can be had.
+        let journal = lock.with_extension("");
+        if let Ok(_taken) = Kept::create(&journal) {
+            output::remove(&journal.with_extension(INPUT))?;
+            output::remove(&lock.with_extension("partial"))?;
         }
     }
     Ok(())

@@ -72,7 +72,7 @@ pub(crate) fn resume(
     let org = Choice::again(entry.org)?;
     let input = Input::again(&plan.origin)?;
     let job = Job::resume(entry.checkpoint)?;
-    let places = plan.places.clone().from_here();
+    let places = plan.places.clone().relative();
     Begin { job, org, journal, input, places, manner, aborts }.run(plan, false)
 }
 

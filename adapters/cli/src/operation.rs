@@ -8,7 +8,9 @@ use sfbulk_ureq::Spec;
 pub(crate) enum Operation {
     Insert,
     Update,
-    Upsert { key: String },
+    Upsert {
+        key: String,
+    },
     Delete,
     HardDelete {
         /// The user need not be asked.

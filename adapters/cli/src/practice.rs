@@ -42,8 +42,7 @@ pub(crate) fn serve(port: u16, faults: Vec<Fault>) -> Result<Exit, Failure> {
 pub(crate) fn start(folder: &Path, port: u16) -> Result<Server, Failure> {
     let file = folder.join(FILE);
     let of_file = |failure: Failure| failure.of_file(&file.display().to_string());
-    prepare(folder, &file)
-        .map_err(|error| of_file(Failure::nothing_sent(in_words(&error))))?;
+    prepare(folder, &file).map_err(|error| of_file(Failure::nothing_sent(in_words(&error))))?;
     let org = Org::open_with(&file, config())
         .map_err(|error| of_file(Failure::nothing_sent(error.to_string())))?;
     sfbulk_org::serve(org, port).map_err(|error| {

@@ -139,6 +139,7 @@ fn is_file_name(argument: &str) -> bool {
     !words.any(|word| word.eq_ignore_ascii_case("FROM")) && Path::new(argument).is_file()
 }
 
+#[allow(clippy::struct_excessive_bools)] // independent facts, not a state
 struct Desk {
     org: Org,
     sink: Sink,
@@ -214,9 +215,9 @@ impl Desk {
     fn how_to_go_on(&self) -> String {
         match &self.journal {
             Some(_) => command("resume", self.job),
-            None => self.job.map_or("nothing was asked".into(), |job| {
-                format!("job {job} may still be open")
-            }),
+            None => self
+                .job
+                .map_or("nothing was asked".into(), |job| format!("job {job} may still be open")),
         }
     }
 

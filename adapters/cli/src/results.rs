@@ -48,7 +48,7 @@ impl Places {
     }
 
     /// The same, written as people would in the current folder.
-    pub(crate) fn from_here(self) -> Self {
+    pub(crate) fn relative(self) -> Self {
         Self {
             success: self.success.map(output::from_here),
             error: self.error.map(output::from_here),

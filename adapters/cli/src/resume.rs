@@ -50,13 +50,15 @@ fn which(job: Option<&str>) -> Result<Run, Failure> {
              another user or on another machine"
         ))),
         1 => Ok(runs.swap_remove(0)),
-        many => Err(Failure::nothing_sent(format!("{many} runs have a job {job:?}: say more of it"))),
+        many => {
+            Err(Failure::nothing_sent(format!("{many} runs have a job {job:?}: say more of it")))
+        }
     }
 }
 
 fn take(run: &Run) -> Result<(Journal, Entry), Failure> {
     match run.take()? {
-        Taken::Here(journal, entry) => Ok((journal, entry)),
+        Taken::Here(taken) => Ok(*taken),
         Taken::Running => {
             let job = run.entry.job().map_or("it has no job yet".into(), |id| format!("job {id}"));
             Err(Failure::failed(format!("this run ({job}) is still going on in another process")))
@@ -72,7 +74,10 @@ pub(crate) fn list() -> Result<Exit, Failure> {
         let spec = entry.checkpoint.spec();
         let what = format!("{} {}", spec.operation(), spec.object());
         let (age, resume) = (Took(entry.age()), command("resume", entry.job()));
-        println!("{}   begun {age} ago   {sent} of {batches} batches sent   {resume}", Plain(&what));
+        println!(
+            "{}   begun {age} ago   {sent} of {batches} batches sent   {resume}",
+            Plain(&what)
+        );
     }
     Ok(Exit::Good)
 }

@@ -48,11 +48,8 @@ pub(crate) fn drive<H: Host>(
     interrupt::wake(executor.waker());
     loop {
         match executor.turn(job, host) {
-            Some(Err(error)) if error.kind() == ErrorKind::Incomplete => {
-                if !(forget(host) && job.start_over()) {
-                    return Err(error);
-                }
-            }
+            Some(Err(error))
+                if error.kind() == ErrorKind::Incomplete && forget(host) && job.start_over() => {}
             Some(result) => return result,
             None => {}
         }
@@ -72,7 +69,9 @@ pub(crate) fn say(progress: &mut Progress, note: Note) {
         }
         Note::Lost { rows, why } => {
             let (rows, why) = (RowsOf(rows), Plain(&why));
-            progress.say(format_args!("{rows}: no answer ({why}); asking the org whether they arrived"));
+            progress.say(format_args!(
+                "{rows}: no answer ({why}); asking the org whether they arrived"
+            ));
         }
         Note::Found { batch, rows } if !rows.is_empty() => {
             progress.say(format_args!("{}: they had arrived, as batch {batch}", RowsOf(rows)));

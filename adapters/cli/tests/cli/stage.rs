@@ -84,6 +84,18 @@ impl Stage {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
+    /// The journals of runs that are not over.
+    pub(crate) fn journals(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.state.path().join("sfbulk")).into_iter().flatten();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.extension().is_some_and(|end| end == "json")).collect()
+    }
+
+    /// Where journals are kept.
+    pub(crate) fn state(&self) -> &Path {
+        self.state.path()
+    }
+
     /// The names in the folder, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
         let names = fs::read_dir(self.folder.path()).unwrap();
