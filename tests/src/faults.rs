@@ -59,7 +59,7 @@ const fn lasting(
 }
 
 /// All kinds of faults.
-pub const MENU: [Fault; 41] = [
+pub const MENU: [Fault; 42] = [
     passing("not sent", ALL, |_| Deviation::Unsent),
     passing("request lost", ALL, |_| Deviation::Lost { arrives: None }),
     passing("answer lost", ALL, |_| Deviation::Lost { arrives: Some(Duration::ZERO) }),
@@ -95,7 +95,8 @@ pub const MENU: [Fault; 41] = [
         Deviation::Edited(|list| list.replace("InProgress", "Queued"))
     }),
     passing("a batch listed twice", LIST, |_| Deviation::Edited(doubled)),
-    passing("a batch not listed", LIST, |_| Deviation::Unlisted),
+    passing("a list that breaks off", LIST, |_| Deviation::Unlisted),
+    passing("a list that lags", LIST, |_| Deviation::Lagging),
     lasting("a row short of what was sent", &[Kind::Inspect], |_| Deviation::Edited(shortened)),
     lasting("403", ALL, |_| Deviation::Instead(rest(403, "REQUEST_LIMIT_EXCEEDED"))),
     lasting("404", ALL, |_| Deviation::Instead(html(404))),

@@ -66,7 +66,7 @@ pub struct Network {
     /// How many bytes of an answer arrive at once.
     pub piece: usize,
     /// With chance, latencies vary from nothing to four times as much, some are a hundred times as
-    /// long, and some ends of calls are reported twice.
+    /// long, some ends of calls are reported twice, and rows are read as slowly as answers come.
     pub chance: Option<Chance>,
 }
 
@@ -84,6 +84,8 @@ enum Event {
     Answer(Tag, Response<Bytes>),
     Page(Tag, Page),
     Reply(Tag, Reply),
+    /// The application has the rows that it was asked for.
+    Rows,
     Tell(&'static str, Saying),
 }
 
@@ -116,6 +118,7 @@ pub struct Offline {
     events: BTreeMap<(Time, u64), Event>,
     count: u64,
     under_way: BTreeSet<Tag>,
+    reading: bool,
 }
 
 impl fmt::Debug for Offline {
@@ -146,6 +149,7 @@ impl Offline {
             events: BTreeMap::new(),
             count: 0,
             under_way: BTreeSet::new(),
+            reading: false,
         }
     }
 
@@ -213,15 +217,16 @@ impl Offline {
         self.job = job;
         self.batches = batches.into();
         self.under_way.clear();
+        self.reading = false;
         self.events.clear();
         (self.in_order, self.began) = (InOrder::new(), self.now);
         self.outcomes.clear();
         self.records.clear();
     }
 
-    /// How many calls have not ended yet.
+    /// How many calls have not ended yet, and whether rows are being read.
     pub fn under_way(&self) -> usize {
-        self.under_way.len()
+        self.under_way.len() + usize::from(self.reading)
     }
 
     /// Does what the machine said. `Some` when it is over.
@@ -235,7 +240,14 @@ impl Offline {
             }
             Step::Feed(ask) => {
                 self.say(Said::WantsRows(ask.from));
-                self.feed();
+                let slow = self.network.chance.as_mut().is_some_and(|chance| chance.once_in(4));
+                if slow {
+                    let at = self.now + self.delay();
+                    self.reading = true;
+                    self.schedule(at, Event::Rows);
+                } else {
+                    self.feed();
+                }
             }
             Step::Login(expired) => {
                 self.say(Said::WantsSession(expired));
@@ -336,6 +348,10 @@ impl Offline {
                 }
                 let now = self.clock();
                 self.job.reply(tag, now, reply);
+            }
+            Event::Rows => {
+                self.reading = false;
+                self.feed();
             }
             Event::Tell(what, saying) => {
                 self.say(Said::Told(what));

@@ -214,15 +214,15 @@ fn trouble() -> Vec<Scenario> {
         },
         Scenario::load(
             "short_result",
-            "a result that lacks rows is read three times, and then an error",
+            "a result that lacks rows is read four times, and then an error",
             &["a", "b"],
-            first(3, Kind::Result, &short),
+            first(4, Kind::Result, &short),
         ),
         Scenario::query(
             "short_file",
-            "a file that lacks rows is read three times, and then an error",
+            "a file that lacks rows is read four times, and then an error",
             &["a", "b"],
-            first(3, Kind::File, &short),
+            first(4, Kind::File, &short),
         ),
         Scenario::query(
             "empty_list_of_files",

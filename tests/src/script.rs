@@ -83,6 +83,8 @@ pub enum Deviation {
     JobFails,
     /// Somebody else adds a batch to every open job first.
     Stranger,
-    /// A batch that was acknowledged is missing from the list, if there is one.
+    /// The list breaks off before the last batch that was acknowledged, and looks whole.
     Unlisted,
+    /// The list does not show yet what has come in the last two seconds.
+    Lagging,
 }

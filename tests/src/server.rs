@@ -34,6 +34,9 @@ pub const ALIEN: &str = "alien";
 /// When everything has happened that ever will.
 const END: Time = Time::since_start(Duration::from_secs(1 << 40));
 
+/// How far a list may be behind.
+const LAG: Duration = Duration::from_secs(2);
+
 /// The model of the service.
 #[derive(Debug)]
 pub struct Server {
@@ -203,15 +206,19 @@ impl Server {
         if request.headers()["x-sfdc-session"] != self.token() {
             return error(400, "InvalidSessionId", "Invalid session id");
         }
-        let unlisted = matches!(deviation, Some(Deviation::Unlisted));
-        let mut response = self.carry_out(now, request, unlisted);
+        let mut response = match (deviation, Kind::of(request)) {
+            (Some(shown @ (Deviation::Unlisted | Deviation::Lagging)), Kind::List) => {
+                self.list(now, job_in(request), Some(shown))
+            }
+            _ => self.carry_out(now, request),
+        };
         match deviation {
             Some(Deviation::Masked(mask)) => mask.clone(),
             Some(Deviation::Echo) => page(500, "text/html", format!("session {}", self.token())),
             Some(Deviation::Edited(edit)) if response.status().is_success() => {
                 response.map(|body| edit(&text(&body)).into())
             }
-            None | Some(Deviation::Unlisted | Deviation::Stranger) => {
+            None | Some(Deviation::Stranger) => {
                 self.acknowledge(&mut response);
                 response
             }
@@ -262,16 +269,11 @@ impl Server {
         self.stragglers.sort_by_key(|(at, _)| *at);
         let late = self.stragglers.extract_if(.., |(at, _)| *at <= now).collect::<Vec<_>>();
         for (at, request) in late {
-            self.carry_out(at, &request, false);
+            self.carry_out(at, &request);
         }
     }
 
-    fn carry_out(
-        &mut self,
-        now: Time,
-        request: &Request<Bytes>,
-        unlisted: bool,
-    ) -> Response<Bytes> {
+    fn carry_out(&mut self, now: Time, request: &Request<Bytes>) -> Response<Bytes> {
         let path = request.uri().path();
         let path = path.strip_prefix("/services/async/66.0/").expect(path);
         let media = request.headers().get("content-type").map(|media| media.to_str().unwrap());
@@ -282,7 +284,7 @@ impl Server {
             }
             (None, ["job", job]) => answer(200, &self.job(job).document()),
             (Some(CSV), ["job", job, "batch"]) => self.add(now, job, request.body()),
-            (None, ["job", job, "batch"]) => self.list(now, job, unlisted),
+            (None, ["job", job, "batch"]) => self.list(now, job, None),
             (None, ["job", job, "batch", batch, "request"]) => self.request(job, batch),
             (None, ["job", job, "batch", batch, "result"]) => self.result(now, job, batch),
             (None, ["job", _, "batch", _, "result", file]) => self.file(file),
@@ -340,10 +342,15 @@ impl Server {
         answer
     }
 
-    fn list(&mut self, now: Time, job: &str, unlisted: bool) -> Response<Bytes> {
+    fn list(&mut self, now: Time, job: &str, shown: Option<&Deviation>) -> Response<Bytes> {
         let job = self.job(job);
-        let missing = job.batches.iter().rposition(|batch| unlisted && batch.acknowledged);
-        let listed = job.batches.iter().enumerate().filter(|(n, _)| Some(*n) != missing);
+        let known = job.batches.iter().rposition(|batch| batch.acknowledged);
+        let shows = |(n, batch): &(usize, &Batch)| match shown {
+            Some(Deviation::Unlisted) => known.is_none_or(|known| *n < known),
+            Some(Deviation::Lagging) => batch.added + LAG <= now,
+            _ => true,
+        };
+        let listed = job.batches.iter().enumerate().filter(shows);
         let infos = listed.map(|(_, batch)| members(&[("batchInfo", &job.describe(batch, now))]));
         answer(200, &document("batchInfoList", &infos.collect::<String>()))
     }
@@ -383,6 +390,11 @@ impl Server {
             .map(|(n, row)| format!("\"0010000000{n:05}AAA\",\"{}\"\n", row.replace('"', "\"\"")));
         page(200, CSV, format!("\"Id\",\"Name\"\n{}", rows.collect::<String>()))
     }
+}
+
+/// The job that a request is about.
+fn job_in(request: &Request<Bytes>) -> &str {
+    request.uri().path().split('/').nth(5).expect("a job in the path")
 }
 
 /// The answer as it goes out: with its length, perhaps more headers, perhaps not all of it.

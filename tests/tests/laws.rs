@@ -294,6 +294,12 @@ fn law_4_never_more_batches_are_held_than_allowed() {
                     held.retain(|row| *row != rows.start);
                 }
                 Said::Outcomes(None, outcomes) => held.retain(|row| *row != outcomes[0].row),
+                // What looked like a refusal broke off.
+                Said::Failed(tag, Failure::Lost(_)) if trail.loads(*tag) => {
+                    let row = row_of(world, trail.tags[tag].body());
+                    held.retain(|held| *held != row);
+                    held.push(row);
+                }
                 Said::Answer(tag, answer) if trail.loads(*tag) && is_invalid_batch(answer) => {
                     held.retain(|row| *row != row_of(world, trail.tags[tag].body()));
                 }

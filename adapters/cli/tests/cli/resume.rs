@@ -91,7 +91,7 @@ impl World {
         for entry in self.stage.state().join("sfbulk").read_dir().unwrap() {
             let path = entry.unwrap().path();
             let end = path.extension().unwrap();
-            assert!(end == "lock" || end == "partial", "{path:?}");
+            assert!(end == "lock" || end == "partial", "{}", path.display());
         }
     }
 }
