@@ -345,12 +345,12 @@ impl Server {
     fn list(&mut self, now: Time, job: &str, shown: Option<&Deviation>) -> Response<Bytes> {
         let job = self.job(job);
         let known = job.batches.iter().rposition(|batch| batch.acknowledged);
-        let shows = |(n, batch): &(usize, &Batch)| match shown {
+        let is_shown = |(n, batch): &(usize, &Batch)| match shown {
             Some(Deviation::Unlisted) => known.is_none_or(|known| *n < known),
             Some(Deviation::Lagging) => batch.added + LAG <= now,
             _ => true,
         };
-        let listed = job.batches.iter().enumerate().filter(shows);
+        let listed = job.batches.iter().enumerate().filter(is_shown);
         let infos = listed.map(|(_, batch)| members(&[("batchInfo", &job.describe(batch, now))]));
         answer(200, &document("batchInfoList", &infos.collect::<String>()))
     }
