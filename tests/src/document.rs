@@ -35,8 +35,8 @@ pub fn shortened(body: &str) -> String {
 
 /// A body with its last line twice.
 pub fn lengthened(body: &str) -> String {
-    let last = body.split_inclusive('\n').next_back().unwrap_or_default();
-    format!("{body}{last}")
+    let last = body.lines().next_back().unwrap_or_default();
+    format!("{}\n{last}\n", body.trim_end_matches('\n'))
 }
 
 /// A list in which every batch stands twice.

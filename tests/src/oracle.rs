@@ -17,7 +17,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use sfbulk::rows::{Fate, Outcome};
-use sfbulk::{Error, ErrorKind, Note, Summary};
+use sfbulk::{Bounds, Error, ErrorKind, Note, Summary};
 
 use crate::offline::{Offline, Said};
 use crate::script::Kind;
@@ -167,6 +167,8 @@ impl Oracle {
         let seconds = world.clock().elapsed().as_secs();
         let most = 400 + seconds / 30 * (1 + summary.jobs.len() as u64);
         assert!(summary.calls <= most, "{} calls in {seconds} s", summary.calls);
+        let Bounds { retries, .. } = Bounds::default();
+        assert!(summary.retries <= retries + summary.calls / 10, "{} retries", summary.retries);
         let Some(result) = end else { return };
         if world.job.spec().operation().is_query() {
             self.assert_rows(world, result);

@@ -47,6 +47,10 @@ pub struct Server {
     rows_per_file: usize,
     /// It takes no more batches than this.
     quota: Option<usize>,
+    /// The last line of a result's file has no end.
+    unended: bool,
+    /// Its lists are always a little behind.
+    lags: bool,
     /// It gives back what was sent in its own writing.
     rewrites: bool,
     /// Its jobs tell how many batches they have.
@@ -70,6 +74,8 @@ impl Default for Server {
             table: Vec::new(),
             rows_per_file: 100,
             quota: None,
+            unended: false,
+            lags: false,
             rewrites: false,
             counts: true,
             deviations: BTreeMap::new(),
@@ -121,6 +127,20 @@ impl Server {
     #[must_use]
     pub fn quota(mut self, batches: usize) -> Self {
         self.quota = Some(batches);
+        self
+    }
+
+    /// The last line of a result's file has no end.
+    #[must_use]
+    pub fn unended(mut self) -> Self {
+        self.unended = true;
+        self
+    }
+
+    /// A list never shows what has come in the last two seconds.
+    #[must_use]
+    pub fn lags(mut self) -> Self {
+        self.lags = true;
         self
     }
 
@@ -343,14 +363,15 @@ impl Server {
     }
 
     fn list(&mut self, now: Time, job: &str, shown: Option<&Deviation>) -> Response<Bytes> {
+        let lags = self.lags || matches!(shown, Some(Deviation::Lagging));
         let job = self.job(job);
         let known = job.batches.iter().rposition(|batch| batch.acknowledged);
-        let is_shown = |(n, batch): &(usize, &Batch)| match shown {
-            Some(Deviation::Unlisted) => known.is_none_or(|known| *n < known),
-            Some(Deviation::Lagging) => batch.added + LAG <= now,
-            _ => true,
+        let is_listed = |(n, batch): &(usize, &Batch)| {
+            let breaks_off = matches!(shown, Some(Deviation::Unlisted));
+            let cut = breaks_off && known.is_some_and(|known| *n >= known);
+            !cut && (!lags || batch.added + LAG <= now)
         };
-        let listed = job.batches.iter().enumerate().filter(is_shown);
+        let listed = job.batches.iter().enumerate().filter(is_listed);
         let infos = listed.map(|(_, batch)| members(&[("batchInfo", &job.describe(batch, now))]));
         answer(200, &document("batchInfoList", &infos.collect::<String>()))
     }
@@ -388,7 +409,9 @@ impl Server {
         let rows = self.table.iter().enumerate().skip(first).take(self.rows_per_file);
         let rows = rows
             .map(|(n, row)| format!("\"0010000000{n:05}AAA\",\"{}\"\n", row.replace('"', "\"\"")));
-        page(200, CSV, format!("\"Id\",\"Name\"\n{}", rows.collect::<String>()))
+        let mut text = format!("\"Id\",\"Name\"\n{}", rows.collect::<String>());
+        text.truncate(text.len() - usize::from(self.unended));
+        page(200, CSV, text)
     }
 }
 

@@ -19,8 +19,9 @@ use crate::oracle::{End, Oracle};
 use crate::script::Kind;
 use crate::server::{INSTANCE, Server};
 
-/// No run of these sizes needs as many steps; one that takes more would never end.
-const STEPS: usize = 20_000;
+/// No run of these sizes needs as many steps, also if it polls many jobs for hours; one that takes more
+/// would never end.
+const STEPS: usize = 100_000;
 
 /// The most runs of a world.
 const RUNS: u32 = 5;
@@ -309,6 +310,12 @@ fn server(chance: &mut Chance, table: Vec<String>, bounded: bool) -> Server {
     }
     if chance.once_in(2) {
         server = server.rewrites();
+    }
+    if chance.once_in(2) {
+        server = server.unended();
+    }
+    if chance.once_in(4) {
+        server = server.lags();
     }
     if chance.once_in(2) {
         server = server.counts_no_batches();

@@ -227,10 +227,10 @@ pub(crate) const BUGS: [Bug; 35] = [
         "Some(ExceptionCode::InvalidSessionId) => Class::Final,",
     ),
     bug(
-        "there is no bound to tries",
+        "there is no bound to the retries of a run",
         "pace.rs",
-        "if few { bounds.few_tries.min(bounds.tries) } else { bounds.tries }",
-        "{ let _ = few; u32::MAX }",
+        "if self.retries >= bounds.retries.saturating_add(self.successes / 10) {",
+        "if self.successes == u64::MAX {",
     ),
     bug(
         "a length that was announced is not compared",

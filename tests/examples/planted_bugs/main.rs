@@ -36,6 +36,9 @@ const MODULES: [&str; 13] = [
     "worlds",
 ];
 
+/// How much of what is said of a bug is shown.
+const WIDTH: usize = 70;
+
 /// A variant that is not done after so long hangs, which shows as well.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -108,7 +111,7 @@ impl Copy {
             .and_then(|()| self.hunt());
         write(&file, &text).map_err(|e| e.to_string())?;
         match told?.trim().split_once('\t') {
-            Some((noticed, says)) => Ok((noticed.into(), says.replace('|', "\\|"))),
+            Some((noticed, says)) => Ok((noticed.into(), says.chars().take(WIDTH).collect())),
             None => Err("all worlds and the sweep are well".into()),
         }
     }
