@@ -59,7 +59,8 @@ pub(crate) fn errands(ledger: &Ledger, window: usize) -> Vec<Errand> {
         return errands;
     }
     doubts(ledger, &mut errands);
-    if !ledger.no_more() && !ledger.in_doubt() && ledger.may_be_there() == Some(false) {
+    let unclear = ledger.in_doubt() && !ledger.query;
+    if !ledger.no_more() && !unclear && ledger.may_be_there() == Some(false) {
         sending(ledger, &mut errands);
     }
     if !ledger.blind {

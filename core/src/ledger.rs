@@ -430,7 +430,8 @@ impl JobRecord {
     /// closed, the server's own count of its batches tells; without one it takes two lists, some time
     /// apart. Of a job that is open nothing can be concluded, and one will do.
     pub(crate) fn is_seen(&self) -> bool {
-        self.looks >= if self.total.is_some() || self.is_open() { 1 } else { 2 }
+        self.total.is_none_or(|total| self.seen.len() as u64 >= total)
+            && self.looks >= if self.total.is_some() || self.is_open() { 1 } else { 2 }
     }
 
     /// A stranger whose content is not known yet.
