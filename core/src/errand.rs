@@ -93,7 +93,7 @@ fn doubts(ledger: &Ledger, errands: &mut Vec<Errand>) {
             errands.extend((!ledger.aborting).then_some(Errand::Close { job }));
         } else if !record.is_open() && record.total.is_none() && !record.asked_for_total {
             errands.push(Errand::Count { job });
-        } else if !record.is_seen() {
+        } else if !record.is_seen(ledger.query) {
             errands.push(Errand::List { job });
         }
     }
