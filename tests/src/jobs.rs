@@ -22,6 +22,8 @@ pub(crate) struct Job {
     pub(crate) batches: Vec<Batch>,
     /// Whether its document tells how many batches it has.
     pub(crate) counts: bool,
+    /// How many records of the table go into each chunk of a query, if it is split.
+    pub(crate) chunk: Option<usize>,
 }
 
 /// A batch.
@@ -36,6 +38,10 @@ pub(crate) struct Batch {
     pub(crate) takes: Duration,
     /// How many records there are in it, or how many the query finds.
     pub(crate) size: usize,
+    /// The records of the table that are before those which it finds.
+    pub(crate) before: usize,
+    /// It was split: others have its rows.
+    pub(crate) split: bool,
     /// The client was told that it is there, and has not forgotten.
     pub(crate) acknowledged: bool,
 }
@@ -86,6 +92,15 @@ impl Job {
         self.ended.get_or_insert(now);
     }
 
+    /// The batches that are there by now: the chunks of a query come when it has been split, and not
+    /// if the job was ended before.
+    pub(crate) fn there(&self, now: Time) -> impl Iterator<Item = &Batch> {
+        let ended = self.ended;
+        self.batches
+            .iter()
+            .filter(move |batch| batch.added <= ended.map_or(now, |ended| now.min(ended)))
+    }
+
     pub(crate) fn set_state(&mut self, now: Time, state: &str) -> Response<Bytes> {
         match (self.state, state) {
             ("Open" | "Closed", "Aborted") => self.end(now, "Aborted"),
@@ -94,7 +109,7 @@ impl Job {
                 return error(400, "InvalidJobState", &format!("Not allowed: the job is {from}"));
             }
         }
-        answer(200, &self.document())
+        answer(200, &self.document(now))
     }
 
     pub(crate) fn progress(&self, batch: &Batch, now: Time) -> Progress {
@@ -111,6 +126,8 @@ impl Job {
             at("Queued", 0)
         } else if now < end {
             at("InProgress", 0)
+        } else if batch.split {
+            at("NotProcessed", 0)
         } else if self.operation == "query" && batch.body.windows(5).any(|word| word == b"Bogus") {
             failed(0, "InvalidBatch : Failed to process query: INVALID_FIELD: Bogus")
         } else if let Some(row) = breaks_at(&batch.records) {
@@ -145,12 +162,12 @@ impl Job {
         page(200, CSV, csv)
     }
 
-    pub(crate) fn document(&self) -> String {
+    pub(crate) fn document(&self, now: Time) -> String {
         let (id, operation, object) = (&self.id, &self.operation, &self.object);
         let mut about = members(&[("id", id), ("operation", operation), ("object", object)]);
         about += &members(&[("state", self.state)]);
         if self.counts {
-            about += &members(&[("numberBatchesTotal", &self.batches.len().to_string())]);
+            about += &members(&[("numberBatchesTotal", &self.there(now).count().to_string())]);
         }
         document("jobInfo", &about)
     }

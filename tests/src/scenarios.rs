@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use sfbulk::rows::Batch;
-use sfbulk::{Job, Note, Spec, Step};
+use sfbulk::{Job, Note, PkChunking, Spec, Step};
 
 use crate::document::{error, maintenance, shortened};
 use crate::offline::{Offline, batches};
@@ -137,6 +137,13 @@ fn good() -> Vec<Scenario> {
         Scenario::load("load", "a load of three batches", five, server()),
         Scenario::query("query", "a query with three files", five, server()),
         Scenario::query("query_without_rows", "a query without rows", &[], server()),
+        Scenario::query(
+            "chunked_query",
+            "a query that the server splits into chunks",
+            five,
+            server(),
+        )
+        .spec(Spec::query(SOQL).pk_chunking(PkChunking { size: Some(3), ..PkChunking::default() })),
         Scenario::load(
             "load_of_nothing",
             "an empty load asks nothing of the server",
@@ -273,6 +280,14 @@ fn lost_answers() -> Vec<Scenario> {
             "a server that does not count its batches is asked for the list twice",
             &["a", "b"],
             but(Kind::Submit, 1, never).counts_no_batches(),
+        ),
+        Scenario::load(
+            "list_that_breaks_off",
+            "a list that lacks a batch known to be there is not believed",
+            &["a", "b", "c"],
+            (3..=5).fold(but(Kind::Submit, 2, lost()).counts_no_batches(), |server, n| {
+                server.but(Kind::List, n, Deviation::Unlisted)
+            }),
         ),
         Scenario::load(
             "unreadable_batch",

@@ -38,6 +38,7 @@ const END: Time = Time::since_start(Duration::from_secs(1 << 40));
 const LAG: Duration = Duration::from_secs(2);
 
 /// The model of the service.
+#[allow(clippy::struct_excessive_bools)] // independent habits, not a state
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools)] // independent traits, not a state
 pub struct Server {
@@ -257,7 +258,9 @@ impl Server {
                 self.jobs.iter_mut().for_each(|job| job.end(now, "Failed"));
             }
             Some(Deviation::Stranger) => {
-                let open = self.jobs.iter().filter(|job| job.state == "Open");
+                // In a query that is split, nobody could tell it from a chunk.
+                let open =
+                    self.jobs.iter().filter(|job| job.state == "Open" && job.chunk.is_none());
                 for job in open.map(|job| job.id.clone()).collect::<Vec<_>>() {
                     self.add(now, &job, &Bytes::from(alien()));
                 }
@@ -299,21 +302,24 @@ impl Server {
         let path = path.strip_prefix("/services/async/66.0/").expect(path);
         let media = request.headers().get("content-type").map(|media| media.to_str().unwrap());
         match (media, path.split('/').collect::<Vec<_>>().as_slice()) {
-            (Some(XML), ["job"]) => self.create(&text(request.body())),
+            (Some(XML), ["job"]) => self.create(now, request),
             (Some(XML), ["job", job]) => {
                 self.job(job).set_state(now, &element(&text(request.body()), "state"))
             }
-            (None, ["job", job]) => answer(200, &self.job(job).document()),
+            (None, ["job", job]) => answer(200, &self.job(job).document(now)),
             (Some(CSV), ["job", job, "batch"]) => self.add(now, job, request.body()),
             (None, ["job", job, "batch"]) => self.list(now, job, None),
             (None, ["job", job, "batch", batch, "request"]) => self.request(job, batch),
             (None, ["job", job, "batch", batch, "result"]) => self.result(now, job, batch),
-            (None, ["job", _, "batch", _, "result", file]) => self.file(file),
+            (None, ["job", job, "batch", batch, "result", file]) => self.file(job, batch, file),
             request => panic!("the service knows no such request: {request:?}"),
         }
     }
 
-    fn create(&mut self, body: &str) -> Response<Bytes> {
+    fn create(&mut self, now: Time, request: &Request<Bytes>) -> Response<Bytes> {
+        let body = &text(request.body());
+        let chunking = request.headers().get("sforce-enable-pkchunking");
+        let size = chunking.and_then(|value| value.to_str().unwrap().strip_prefix("chunkSize="));
         let job = Job {
             id: format!("7500000000{:05}AAA", self.jobs.len() + 1),
             operation: element(body, "operation"),
@@ -322,8 +328,9 @@ impl Server {
             ended: None,
             batches: Vec::new(),
             counts: self.counts,
+            chunk: size.map(|size| size.parse().unwrap()),
         };
-        let answer = answer(201, &job.document());
+        let answer = answer(201, &job.document(now));
         self.jobs.push(job);
         answer
     }
@@ -346,21 +353,35 @@ impl Server {
         if is_refused(&records) {
             return error(400, "InvalidBatch", "Failed to parse CSV");
         }
+        let chunk = self.job(job).chunk;
+        let size = if query { found } else { records.len() };
+        let batch = Batch { split: chunk.is_some(), ..self.batch(body, records, size, now) };
+        let (answers, end) = (self.job(job).describe(&batch, now), batch.added + batch.takes);
+        self.job(job).batches.push(batch);
+        if let Some(chunk) = chunk {
+            for before in (0..found.max(1)).step_by(chunk) {
+                let size = found.saturating_sub(before).min(chunk);
+                let chunk = Batch { before, ..self.batch(body, Vec::new(), size, end) };
+                self.job(job).batches.push(chunk);
+            }
+        }
+        answer(201, &document("batchInfo", &answers))
+    }
+
+    fn batch(&mut self, body: &Bytes, records: Vec<String>, size: usize, added: Time) -> Batch {
         self.batches += 1;
         let takes = self.takes;
-        let batch = Batch {
+        Batch {
             id: format!("7510000000{:05}AAA", self.batches),
             body: body.clone(),
-            size: if query { found } else { records.len() },
             records,
-            added: now,
+            added,
             takes: self.uneven.as_mut().map_or(takes, |chance| chance.within(takes * 2)),
+            size,
+            before: 0,
+            split: false,
             acknowledged: false,
-        };
-        let job = self.job(job);
-        let answer = answer(201, &document("batchInfo", &job.describe(&batch, now)));
-        job.batches.push(batch);
-        answer
+        }
     }
 
     fn list(&mut self, now: Time, job: &str, shown: Option<&Deviation>) -> Response<Bytes> {
@@ -372,7 +393,7 @@ impl Server {
             let cut = breaks_off && known.is_some_and(|known| *n >= known);
             !cut && (!lags || batch.added + LAG <= now)
         };
-        let listed = job.batches.iter().enumerate().filter(is_listed);
+        let listed = job.there(now).enumerate().filter(is_listed);
         let infos = listed.map(|(_, batch)| members(&[("batchInfo", &job.describe(batch, now))]));
         answer(200, &document("batchInfoList", &infos.collect::<String>()))
     }
@@ -385,7 +406,7 @@ impl Server {
     }
 
     fn result(&mut self, now: Time, job: &str, batch: &str) -> Response<Bytes> {
-        let files = self.table.len().div_ceil(self.rows_per_file).max(1);
+        let per_file = self.rows_per_file;
         let job = self.job(job);
         let batch = job.batches.iter().find(|other| other.id == batch).expect(batch);
         let progress = job.progress(batch, now);
@@ -393,7 +414,8 @@ impl Server {
             return error(400, "InvalidBatch", "Batch not completed");
         }
         if job.operation == "query" {
-            let files = (1..=files).map(|file| format!("<result>7520000000{file:05}</result>"));
+            let files = (1..=batch.size.div_ceil(per_file).max(1))
+                .map(|file| format!("<result>7520000000{file:05}</result>"));
             return answer(200, &document("result-list", &files.collect::<String>()));
         }
         if progress.processed == 0 && progress.state == "Failed" {
@@ -402,12 +424,15 @@ impl Server {
         job.outcomes(batch, progress.processed)
     }
 
-    fn file(&self, file: &str) -> Response<Bytes> {
-        if self.table.is_empty() {
+    fn file(&mut self, job: &str, batch: &str, file: &str) -> Response<Bytes> {
+        let batch = self.job(job).batches.iter().find(|other| other.id == batch).expect(batch);
+        let (before, size) = (batch.before, batch.size);
+        if size == 0 {
             return page(200, CSV, "Records not found for this query");
         }
         let first = (file[10..].parse::<usize>().unwrap() - 1) * self.rows_per_file;
-        let rows = self.table.iter().enumerate().skip(first).take(self.rows_per_file);
+        let rows = self.table.iter().enumerate().skip(before).take(size);
+        let rows = rows.skip(first).take(self.rows_per_file);
         let rows = rows
             .map(|(n, row)| format!("\"0010000000{n:05}AAA\",\"{}\"\n", row.replace('"', "\"\"")));
         let mut text = format!("\"Id\",\"Name\"\n{}", rows.collect::<String>());

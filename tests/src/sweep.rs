@@ -79,7 +79,12 @@ struct Base {
 }
 
 fn sweep_one(scenario: usize) -> (usize, Vec<(String, String)>) {
-    let base = Base::of(scenario);
+    let base = match catch_unwind(|| Base::of(scenario)) {
+        Ok(base) => base,
+        Err(why) => {
+            return (1, vec![(format!("{}: left alone", taken(scenario).name), said(&*why))]);
+        }
+    };
     let mut failures = Vec::new();
     let harms: Vec<Harm> = base.harms().collect();
     for harm in &harms {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sfbulk::rows::{Batch, Cutter, Fate, Limits};
-use sfbulk::{Bounds, Checkpoint, Error, ErrorKind, Job, Session, Spec};
+use sfbulk::{Bounds, Checkpoint, Error, ErrorKind, Job, PkChunking, Session, Spec};
 
 use crate::chance::Chance;
 use crate::faults::Trouble;
@@ -71,7 +71,7 @@ impl World {
         let rows = rows(&mut chance, query);
         let insert = chance.once_in(2);
         let spec = match (query, insert) {
-            (true, _) => Spec::query("SELECT Id, Name FROM Account"),
+            (true, _) => query_of(&mut chance),
             (false, true) => Spec::insert("Account"),
             (false, false) => Spec::upsert("Account", "Name"),
         };
@@ -272,6 +272,16 @@ impl World {
 
 fn is_submit(said: &Said) -> bool {
     matches!(said, Said::Request(_, request) if Kind::of(request) == Kind::Submit)
+}
+
+/// A query, which may be split into chunks.
+fn query_of(chance: &mut Chance) -> Spec {
+    let query = Spec::query("SELECT Id, Name FROM Account");
+    let size = chance.once_in(3).then(|| 1 + u32::try_from(chance.below(20)).unwrap());
+    match size {
+        Some(_) => query.pk_chunking(PkChunking { size, ..PkChunking::default() }),
+        None => query,
+    }
 }
 
 /// What is loaded, or found. Often there are few different rows, so that batches are equal.

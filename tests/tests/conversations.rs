@@ -10,7 +10,7 @@ use sfbulk_tests::server::CANARY;
 #[test]
 fn every_conversation_is_as_it_was() {
     let scenarios = scenarios::all();
-    assert!(scenarios.len() >= 36);
+    assert!(scenarios.len() >= 38);
     let changed = |scenario: Scenario| {
         let title = scenario.title;
         thread::spawn(move || compare(scenario)).join().err().map(|_| title)

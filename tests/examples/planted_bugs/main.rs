@@ -139,6 +139,9 @@ impl Copy {
             thread::sleep(Duration::from_millis(50));
         }
         let output = child.wait_with_output().map_err(|e| e.to_string())?;
+        if !output.status.success() {
+            return Err(format!("the hunt itself failed: {}", output.status));
+        }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 }
