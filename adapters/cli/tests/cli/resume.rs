@@ -292,6 +292,56 @@ fn what_came_from_a_pipe_is_kept_until_the_run_is_over() {
 }
 
 #[test]
+fn what_cannot_be_resumed_now_stays_as_it_was() {
+    let world = World::with(Duration::from_millis(300));
+    let args = ["insert", "Account", "-b", "20", "--success", "success.csv", "-q"];
+    let mut child = world.stage.spawn(world.command(&args).stdin(Stdio::piped()));
+    child.stdin.take().unwrap().write_all(input().as_bytes()).unwrap();
+    while !world.stage.path("success.csv").exists() {
+        thread::sleep(Duration::from_millis(5));
+    }
+    kill(child);
+    let before = world.stage.read("success.csv");
+    // The journal cannot be written: its new content has a folder in the way.
+    let journal = world.stage.journals().remove(0);
+    let partial = journal.with_extension("json.partial");
+    fs::create_dir(&partial).unwrap();
+    let ran = world.run(&["resume"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert_eq!(
+        world.stage.names(),
+        ["in.csv", "success.csv"],
+        "no rows are offered for another load"
+    );
+    assert_eq!(world.stage.read("success.csv"), before);
+    fs::remove_dir(&partial).unwrap();
+    assert_eq!(world.run(&["resume", "-q"]).code, Some(0));
+    world.assert_whole();
+}
+
+#[test]
+fn without_a_name_the_newest_run_is_meant_that_no_process_is_at() {
+    let world = World::with(Duration::from_secs(4));
+    assert_eq!(world.run(&[&INSERT[..], &["--wait", "1s"]].concat()).code, Some(4));
+    let child = world.spawn(&["query", "SELECT Id FROM Account", "--output", "out.csv"]);
+    while world.stage.journals().len() < 2 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let ran = world.run(&["resume", "-q", "--wait", "1s"]);
+    assert_eq!(ran.code, Some(4), "the load's: {ran:?}");
+    assert!(ran.err.contains("1 more not over") && ran.err.contains("batches sent"), "{ran:?}");
+    kill(child);
+}
+
+#[test]
+fn what_the_org_has_said_to_a_query_is_its_last_word() {
+    let world = World::new();
+    let ran = world.run(&["query", "SELECT Nothing FROM Account", "--output", "out.csv"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(world.stage.journals().is_empty(), "{ran:?}");
+}
+
+#[test]
 fn a_query_into_a_file_goes_on() {
     let world = World::new();
     assert_eq!(world.run(&INSERT).code, Some(0));
