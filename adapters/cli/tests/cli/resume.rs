@@ -277,9 +277,7 @@ fn another_input_another_org_and_a_second_process_are_refused() {
     assert!(!world.accounts().contains_key("row 99999"));
 }
 
-#[test]
-fn what_came_from_a_pipe_is_kept_until_the_run_is_over() {
-    let world = World::with(Duration::from_millis(300));
+fn kill_a_load_from_a_pipe(world: &World) {
     let args = ["insert", "Account", "-b", "20", "--success", "success.csv", "-q"];
     let mut child = world.stage.spawn(world.command(&args).stdin(Stdio::piped()));
     child.stdin.take().unwrap().write_all(input().as_bytes()).unwrap();
@@ -287,6 +285,12 @@ fn what_came_from_a_pipe_is_kept_until_the_run_is_over() {
         thread::sleep(Duration::from_millis(5));
     }
     kill(child);
+}
+
+#[test]
+fn what_came_from_a_pipe_is_kept_until_the_run_is_over() {
+    let world = World::with(Duration::from_millis(300));
+    kill_a_load_from_a_pipe(&world);
     assert_eq!(world.run(&["resume", "-q"]).code, Some(0));
     world.assert_whole();
 }
@@ -294,13 +298,7 @@ fn what_came_from_a_pipe_is_kept_until_the_run_is_over() {
 #[test]
 fn what_cannot_be_resumed_now_stays_as_it_was() {
     let world = World::with(Duration::from_millis(300));
-    let args = ["insert", "Account", "-b", "20", "--success", "success.csv", "-q"];
-    let mut child = world.stage.spawn(world.command(&args).stdin(Stdio::piped()));
-    child.stdin.take().unwrap().write_all(input().as_bytes()).unwrap();
-    while !world.stage.path("success.csv").exists() {
-        thread::sleep(Duration::from_millis(5));
-    }
-    kill(child);
+    kill_a_load_from_a_pipe(&world);
     let before = world.stage.read("success.csv");
     // The journal cannot be written: its new content has a folder in the way.
     let journal = world.stage.journals().remove(0);
