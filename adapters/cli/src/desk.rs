@@ -147,8 +147,14 @@ impl Desk<'_> {
         if let Some(error) = error.as_ref().filter(|e| e.kind() != ErrorKind::Unfinished) {
             complain(error);
         }
+        if resumable && !left {
+            let [on, end] = ["resume", "abort"].map(|verb| command(verb, self.job));
+            complain(&format_args!("the run is kept: {on} goes on with it, {end} ends it"));
+        }
         if json {
-            let what = what(&self.results, self.total.rows, summary);
+            // Rows that are still to come are neither here nor there.
+            let total = if left { summary.rows } else { self.total.rows };
+            let what = what(&self.results, total, summary);
             let run = (job, self.org.name.as_str(), self.total.rows);
             Report::new(run, self.progress.elapsed(), what, (exit, error.as_ref())).print();
         }
@@ -161,8 +167,10 @@ impl Desk<'_> {
     /// Every row that has no outcome yet gets one, and the books are checked.
     fn account(&mut self, summary: &Summary, failed: Option<Error>) -> Option<Error> {
         if let Some(job) = self.job {
-            let begun = self.results.begin(job);
-            let books = begun.and_then(|()| self.results.finish(self.total.rows, summary));
+            if !self.results.begun() {
+                return failed; // nothing was done yet: the files of before stay
+            }
+            let books = self.results.finish(self.total.rows, summary);
             let books = books.and_then(|()| self.input.unchanged());
             return failed.or(books.err().map(|error| error.of_job(job)));
         }
@@ -220,9 +228,8 @@ impl Desk<'_> {
 
     fn list_files(&mut self, summary: &Summary, resumable: bool) {
         let mend = self.how_to_mend(summary);
-        let resume = format!("go on when that is mended: {}", command("resume", self.job));
         let (unprocessed_hint, unknown_hint) = if resumable {
-            (&*resume, &*resume)
+            ("not loaded yet: the run does it when it goes on", "the run finds out when it goes on")
         } else {
             (
                 "never loaded: load the file",

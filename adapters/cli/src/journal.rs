@@ -112,11 +112,17 @@ impl Journal {
         Ok((output::create_new(&path)?, path))
     }
 
-    /// The run is about to start: from now on it can be resumed.
-    pub(crate) fn store(&mut self, entry: Entry) -> Result<(), Failure> {
-        self.entry = Some(entry);
+    /// Whether nothing of the run can have been sent yet.
+    pub(crate) fn is_new(&self) -> bool {
+        self.entry.is_none()
+    }
+
+    /// The run is about to start: from now on it can be resumed. One that goes on began before.
+    pub(crate) fn store(&mut self, mut entry: Entry) -> Result<(), Failure> {
+        entry.begun = self.entry.as_ref().map_or(entry.begun, |before| before.begun);
+        let before = self.entry.replace(entry);
         self.write().map_err(|error| {
-            self.entry = None;
+            self.entry = before; // it needs what came from a pipe, if there is one
             unusable(&self.path, &in_words(&error))
         })
     }
@@ -257,9 +263,12 @@ fn files(folder: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
 /// came from a pipe.
 fn remove_left_over(folder: &Path) -> io::Result<()> {
     for lock in files(folder, LOCK)? {
-        // If there is no journal, and nobody is about to write one, its name can be had.
+        // If there is no journal, and nobody is about to write one, its name can be had. Where there
+        // is one, not even a moment is the lock taken from who may want to go on with it.
         let journal = lock.with_extension("");
-        if let Ok(_taken) = Kept::create(&journal) {
+        if !journal.exists()
+            && let Ok(_taken) = Kept::create(&journal)
+        {
             output::remove(&journal.with_extension(INPUT))?;
             output::remove(&lock.with_extension("partial"))?;
         }

@@ -103,10 +103,18 @@ impl Begin<'_> {
             ask(&plan.object, total.rows)?;
         }
         let target = org.target();
-        let opened = org.open().and_then(|org| interrupt::watch().map(|()| org));
-        let org = opened.map_err(|failure| keep(failure, &input, &mut results, total.rows))?;
+        let new = journal.is_new();
+        let entry = Entry::new(target, Task::Load(plan), job.checkpoint());
+        let opened = org.open().and_then(|org| {
+            interrupt::watch()?;
+            journal.store(entry)?;
+            Ok(org)
+        });
+        let org = opened.map_err(|failure| {
+            // Of a run that goes on the journal has the rows; and the org too, perhaps.
+            if new { keep(failure, &input, &mut results, total.rows) } else { failure }
+        })?;
         introduce(&mut progress, &org);
-        journal.store(Entry::new(target, Task::Load(plan), job.checkpoint()))?;
         let mut desk = Desk {
             org,
             input: &input,

@@ -270,7 +270,10 @@ impl Desk {
             Report::new(run, self.progress.elapsed(), what, (exit, written.as_ref().err())).print();
         }
         if let Some(journal) = self.journal {
-            if written.is_err() && (unfinished || self.job.is_some()) {
+            // What the org has said to the query is its last word.
+            let refused =
+                written.as_ref().err().is_some_and(|error| error.kind() == ErrorKind::Refused);
+            if written.is_err() && !refused && (unfinished || self.job.is_some()) {
                 self.progress.say_always(format_args!("to go on: {go_on}"));
             } else {
                 journal.over();

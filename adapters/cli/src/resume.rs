@@ -1,5 +1,7 @@
 //! Runs that are not over: going on with one, ending one, listing them.
 
+use std::io::{self, Write};
+
 use sfbulk_ureq::Plain;
 
 use crate::args::Resume;
@@ -20,51 +22,63 @@ pub(crate) fn run(args: &Resume, aborts: bool) -> Result<Exit, Failure> {
 }
 
 fn resume(args: &Resume, aborts: bool) -> Result<Exit, Failure> {
-    let run = which(args.job.as_deref())?;
-    let (journal, entry) = take(&run)?;
+    let (journal, entry) = match &args.job {
+        Some(job) => named(job)?,
+        None => newest()?,
+    };
     match entry.task.clone() {
         Task::Load(plan) => load::resume((journal, entry), plan, &args.manner, aborts),
         Task::Query { output } => query::resume((journal, entry), &output, &args.manner, aborts),
     }
 }
 
-/// The run that is meant: one with such a job, or else the newest.
-fn which(job: Option<&str>) -> Result<Run, Failure> {
+/// The newest run that no process is at.
+fn newest() -> Result<(Journal, Entry), Failure> {
+    let runs = Run::all()?;
+    let mut running = None;
+    for run in &runs {
+        match run.take()? {
+            Taken::Here(taken) => {
+                if runs.len() > 1 {
+                    let (which, others) = (command("resume", run.entry.job()), runs.len() - 1);
+                    complain(&format_args!(
+                        "this is {which}; {others} more not over: sfbulk jobs lists them"
+                    ));
+                }
+                return Ok(*taken);
+            }
+            Taken::Running => running = running.or(Some(run)),
+            Taken::Over => {}
+        }
+    }
+    let none = || Failure::nothing_sent("there is no run to go on with: all are over");
+    Err(running.map_or_else(none, still_running))
+}
+
+/// The run that has such a job.
+fn named(job: &str) -> Result<(Journal, Entry), Failure> {
     let mut runs = Run::all()?;
-    let Some(job) = job else {
-        if runs.is_empty() {
-            return Err(Failure::nothing_sent("there is no run to go on with: all are over"));
-        }
-        if runs.len() > 1 {
-            let others = runs.len() - 1;
-            complain(&format_args!(
-                "this is the newest run; {others} more are not over: sfbulk jobs lists them"
-            ));
-        }
-        return Ok(runs.swap_remove(0));
-    };
     runs.retain(|run| run.is_meant_by(job));
-    match runs.len() {
-        0 => Err(Failure::nothing_sent(format!(
+    match &runs[..] {
+        [] => Err(Failure::nothing_sent(format!(
             "there is no run with a job {job:?} to go on with: it is over, or it was begun by \
              another user or on another machine"
         ))),
-        1 => Ok(runs.swap_remove(0)),
+        [run] => match run.take()? {
+            Taken::Here(taken) => Ok(*taken),
+            Taken::Running => Err(still_running(run)),
+            Taken::Over => Err(Failure::nothing_sent("this run has just come to its end")),
+        },
         many => {
+            let many = many.len();
             Err(Failure::nothing_sent(format!("{many} runs have a job {job:?}: say more of it")))
         }
     }
 }
 
-fn take(run: &Run) -> Result<(Journal, Entry), Failure> {
-    match run.take()? {
-        Taken::Here(taken) => Ok(*taken),
-        Taken::Running => {
-            let job = run.entry.job().map_or("it has no job yet".into(), |id| format!("job {id}"));
-            Err(Failure::failed(format!("this run ({job}) is still going on in another process")))
-        }
-        Taken::Over => Err(Failure::nothing_sent("this run has just come to its end")),
-    }
+fn still_running(run: &Run) -> Failure {
+    let job = run.entry.job().map_or("it has no job yet".into(), |id| format!("job {id}"));
+    Failure::failed(format!("this run ({job}) is still going on in another process"))
 }
 
 /// `sfbulk jobs`.
@@ -74,10 +88,13 @@ pub(crate) fn list() -> Result<Exit, Failure> {
         let spec = entry.checkpoint.spec();
         let what = format!("{} {}", spec.operation(), spec.object());
         let (age, resume) = (Took(entry.age()), command("resume", entry.job()));
-        println!(
-            "{}   begun {age} ago   {sent} of {batches} batches sent   {resume}",
-            Plain(&what)
+        let what = Plain(&what);
+        let line = format_args!(
+            "{what}   begun {age} ago   {sent} of {batches} batches sent   {resume}\n"
         );
+        if io::stdout().write_fmt(line).is_err() {
+            break; // nobody reads on
+        }
     }
     Ok(Exit::Good)
 }

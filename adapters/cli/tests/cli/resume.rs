@@ -277,9 +277,7 @@ fn another_input_another_org_and_a_second_process_are_refused() {
     assert!(!world.accounts().contains_key("row 99999"));
 }
 
-#[test]
-fn what_came_from_a_pipe_is_kept_until_the_run_is_over() {
-    let world = World::with(Duration::from_millis(300));
+fn kill_a_load_from_a_pipe(world: &World) {
     let args = ["insert", "Account", "-b", "20", "--success", "success.csv", "-q"];
     let mut child = world.stage.spawn(world.command(&args).stdin(Stdio::piped()));
     child.stdin.take().unwrap().write_all(input().as_bytes()).unwrap();
@@ -287,8 +285,58 @@ fn what_came_from_a_pipe_is_kept_until_the_run_is_over() {
         thread::sleep(Duration::from_millis(5));
     }
     kill(child);
+}
+
+#[test]
+fn what_came_from_a_pipe_is_kept_until_the_run_is_over() {
+    let world = World::with(Duration::from_millis(300));
+    kill_a_load_from_a_pipe(&world);
     assert_eq!(world.run(&["resume", "-q"]).code, Some(0));
     world.assert_whole();
+}
+
+#[test]
+fn what_cannot_be_resumed_now_stays_as_it_was() {
+    let world = World::with(Duration::from_millis(300));
+    kill_a_load_from_a_pipe(&world);
+    let before = world.stage.read("success.csv");
+    // The journal cannot be written: its new content has a folder in the way.
+    let journal = world.stage.journals().remove(0);
+    let partial = journal.with_extension("json.partial");
+    fs::create_dir(&partial).unwrap();
+    let ran = world.run(&["resume"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert_eq!(
+        world.stage.names(),
+        ["in.csv", "success.csv"],
+        "no rows are offered for another load"
+    );
+    assert_eq!(world.stage.read("success.csv"), before);
+    fs::remove_dir(&partial).unwrap();
+    assert_eq!(world.run(&["resume", "-q"]).code, Some(0));
+    world.assert_whole();
+}
+
+#[test]
+fn without_a_name_the_newest_run_is_meant_that_no_process_is_at() {
+    let world = World::with(Duration::from_secs(4));
+    assert_eq!(world.run(&[&INSERT[..], &["--wait", "1s"]].concat()).code, Some(4));
+    let child = world.spawn(&["query", "SELECT Id FROM Account", "--output", "out.csv"]);
+    while world.stage.journals().len() < 2 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let ran = world.run(&["resume", "-q", "--wait", "1s"]);
+    assert_eq!(ran.code, Some(4), "the load's: {ran:?}");
+    assert!(ran.err.contains("1 more not over") && ran.err.contains("batches sent"), "{ran:?}");
+    kill(child);
+}
+
+#[test]
+fn what_the_org_has_said_to_a_query_is_its_last_word() {
+    let world = World::new();
+    let ran = world.run(&["query", "SELECT Nothing FROM Account", "--output", "out.csv"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(world.stage.journals().is_empty(), "{ran:?}");
 }
 
 #[test]
