@@ -40,7 +40,6 @@ const LAG: Duration = Duration::from_secs(2);
 /// The model of the service.
 #[allow(clippy::struct_excessive_bools)] // independent habits, not a state
 #[derive(Debug)]
-#[allow(clippy::struct_excessive_bools)] // independent traits, not a state
 pub struct Server {
     takes: Duration,
     /// Batches take more or less time than that, so they end in any order.

@@ -36,7 +36,7 @@ impl Splitter {
         match (request.method().as_str(), &parts[..]) {
             ("POST", ["job"]) => {
                 let header = &request.headers()["sforce-enable-pkchunking"];
-                self.header = header.to_str().unwrap().to_owned();
+                header.to_str().unwrap().clone_into(&mut self.header);
                 answer(201, &job("Open", None))
             }
             ("POST", ["job", _]) => {
