@@ -59,7 +59,8 @@ pub(crate) fn errands(ledger: &Ledger, window: usize) -> Vec<Errand> {
         return errands;
     }
     doubts(ledger, &mut errands);
-    if !ledger.no_more() && !ledger.in_doubt() && ledger.may_be_there() == Some(false) {
+    let unclear = ledger.in_doubt() && !ledger.query;
+    if !ledger.no_more() && !unclear && ledger.may_be_there() == Some(false) {
         sending(ledger, &mut errands);
     }
     if !ledger.blind {
@@ -92,7 +93,7 @@ fn doubts(ledger: &Ledger, errands: &mut Vec<Errand>) {
             errands.extend((!ledger.aborting).then_some(Errand::Close { job }));
         } else if !record.is_open() && record.total.is_none() && !record.asked_for_total {
             errands.push(Errand::Count { job });
-        } else if !record.is_seen() {
+        } else if !record.is_seen(ledger.query) {
             errands.push(Errand::List { job });
         }
     }
@@ -248,6 +249,21 @@ mod tests {
     }
 
     #[test]
+    fn a_query_that_is_to_be_split_is_sent_and_its_job_closed_when_all_chunks_are_known() {
+        let mut ledger = ledger(vec![Stage::Cut]);
+        (ledger.query, ledger.ended, ledger.jobs[0].doubt) = (true, true, true);
+        assert_eq!(errands(&ledger, 4), [Errand::Submit { batch: 0 }]);
+        ledger.batches[0].stage = on_server(BatchState::Queued, None);
+        assert_eq!(errands(&ledger, 4), [LIST], "it is being split");
+        ledger.batches[0].stage = on_server(BatchState::NotProcessed, None);
+        ledger.settle(0);
+        ledger.batches.push(record(0, on_server(BatchState::InProgress, None)));
+        assert_eq!(errands(&ledger, 4), [LIST], "a chunk runs");
+        ledger.batches[1].stage = on_server(BatchState::Completed, Some(1));
+        assert_eq!(errands(&ledger, 4), [CLOSE, Errand::Files { batch: 1 }]);
+    }
+
+    #[test]
     fn a_job_is_closed_when_all_is_sent_or_nothing_more_will_be() {
         let mut ledger = ledger(vec![Stage::Cut, Stage::Cut]);
         ledger.settle(0);
@@ -283,6 +299,8 @@ mod tests {
         ledger.jobs[0].looks = 1;
         assert_eq!(errands(&ledger, 4), [LIST], "nobody knows how many there are");
         ledger.jobs[0].total = Some(1);
+        assert_eq!(errands(&ledger, 4), [LIST], "the server counts more than it has shown");
+        ledger.jobs[0].seen.insert(BATCH.parse().unwrap());
         assert_eq!(errands(&ledger, 4), []);
         ledger.jobs[0].looks = 0;
         ledger.jobs[0].state = JobState::Open;

@@ -257,7 +257,7 @@ impl Ledger {
 
     /// Whether a batch of this id is known already.
     pub(crate) fn knows(&self, id: BatchId) -> bool {
-        self.unsettled().any(|(_, batch)| batch.stage.sent().is_some_and(|sent| sent.id == id))
+        self.batches.iter().any(|batch| batch.stage.sent().is_some_and(|sent| sent.id == id))
     }
 
     /// Whether an answer to a batch of this job is under way.
@@ -426,11 +426,15 @@ impl JobRecord {
         self.since = next;
     }
 
-    /// Whether what the list does not show is not there. A list may lag behind. Once the job is
+    /// Whether what the lists do not show is not there. A list may lag behind. Once the job is
     /// closed, the server's own count of its batches tells; without one it takes two lists, some time
-    /// apart. Of a job that is open nothing can be concluded, and one will do.
-    pub(crate) fn is_seen(&self) -> bool {
-        self.looks >= if self.total.is_some() || self.is_open() { 1 } else { 2 }
+    /// apart. Nobody has confirmed whether a query that was split counts itself: if it matters, there
+    /// is no count. Of a job that is open nothing can be concluded, and one list will do.
+    pub(crate) fn is_seen(&self, query: bool) -> bool {
+        let seen = self.seen.len() as u64;
+        let short = self.total.is_some_and(|total| seen < total);
+        let counted = self.total.is_some_and(|total| seen >= total + u64::from(query));
+        !short && self.looks >= if counted || self.is_open() { 1 } else { 2 }
     }
 
     /// A stranger whose content is not known yet.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::Response;
 
 pub(crate) const XML: &str = "application/xml; charset=UTF-8";
-pub(crate) const CSV: &str = "text/csv; charset=UTF-8";
+pub const CSV: &str = "text/csv; charset=UTF-8";
 
 /// An answer.
 pub fn page(status: u16, media: &str, body: impl Into<Bytes>) -> Response<Bytes> {
@@ -46,27 +46,27 @@ pub fn doubled(list: &str) -> String {
     format!("{head}{batches}{batches}</batchInfoList>")
 }
 
-pub(crate) fn answer(status: u16, document: &str) -> Response<Bytes> {
+pub fn answer(status: u16, document: &str) -> Response<Bytes> {
     page(status, "application/xml", document.to_owned())
 }
 
 /// A document in the service's layout, with its line break inside the root's tag.
-pub(crate) fn document(root: &str, members: &str) -> String {
+pub fn document(root: &str, members: &str) -> String {
     let namespace = "http://www.force.com/2009/06/asyncapi/dataload";
     let prolog = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
     format!("{prolog}<{root}\n   xmlns=\"{namespace}\">\n{members}</{root}>")
 }
 
-pub(crate) fn members(members: &[(&str, &str)]) -> String {
+pub fn members(members: &[(&str, &str)]) -> String {
     let member = |(name, text): &(&str, &str)| format!(" <{name}>{text}</{name}>\n");
     members.iter().map(member).collect::<Vec<_>>().concat()
 }
 
-pub(crate) fn element(document: &str, name: &str) -> String {
+pub fn element(document: &str, name: &str) -> String {
     let rest = document.split_once(&format!("<{name}>")).map_or("", |(_, rest)| rest);
     rest.split_once('<').map_or("", |(text, _)| text).to_owned()
 }
 
-pub(crate) fn text(body: &Bytes) -> String {
+pub fn text(body: &Bytes) -> String {
     String::from_utf8(body.to_vec()).unwrap()
 }

@@ -38,8 +38,10 @@ const PLAYERS: [(&str, Player); 5] = [
 fn every_scenario_comes_to_the_same_in_every_executor() {
     // A socket cannot play a request that never left; the transports' own tests do. What comes of a
     // client that is killed is told by the command's tests.
-    let playable =
-        |scenario: &Scenario| scenario.name != "unsent_batch" && scenario.killed_after.is_none();
+    // And what arrives late meets a run at another moment on each machine.
+    let playable = |scenario: &Scenario| {
+        !["unsent_batch", "late_batch"].contains(&scenario.name) && scenario.killed_after.is_none()
+    };
     let names = scenarios::all().into_iter().filter(playable).map(|scenario| scenario.name);
     let rows: Vec<_> = names.map(|name| (name, thread::spawn(|| play(name)))).collect();
     assert!(rows.len() >= 28);

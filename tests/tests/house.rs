@@ -194,7 +194,7 @@ fn adapters_do_not_know_each_other() {
         ("adapters/ureq", &["sfbulk", "sfbulk-draft"][..]),
         ("adapters/async-std", &["sfbulk", "sfbulk-draft"][..]),
         ("adapters/org", &["sfbulk"][..]),
-        ("adapters/cli", &["sfbulk", "sfbulk-org", "sfbulk-ureq"][..]),
+        ("adapters/cli", &["sfbulk", "sfbulk-draft", "sfbulk-org", "sfbulk-ureq"][..]),
     ]);
     for krate in crates() {
         let Some(allowed) = allowed.get(krate.as_str()) else {

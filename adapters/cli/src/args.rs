@@ -1,6 +1,7 @@
 //! What can be typed. The help is written here, and nowhere else.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -12,6 +13,7 @@ Examples:
   sfbulk query 'SELECT Id, Name FROM Account' > accounts.csv
   sfbulk query @big.soql --output big.csv               appears only when it is whole
   sfbulk insert Account accounts.*.error.csv            after mending the rows that failed
+  sfbulk resume                                         after a crash or Ctrl-C
 
 The org:
   --org practice (or SFBULK_ORG=practice) is an org of your own, embedded in this command and
@@ -23,7 +25,15 @@ Exit codes:
   1    the operation failed: network, login, refused by the server
   2    wrong usage, configuration or input; nothing was sent
   3    finished, but rows failed or are unknown (see the files named)
-  130  stopped by Ctrl-C";
+  4    not finished: --wait has passed, or --detach; sfbulk resume goes on
+  130  stopped by Ctrl-C; sfbulk resume goes on
+
+A run that is not over has a journal, in $XDG_STATE_HOME/sfbulk or else ~/.local/state/sfbulk. Should
+it be stopped or killed, or the network stay away, sfbulk resume goes on: no row is lost or loaded
+twice.";
+
+/// The longest `--wait`, in seconds: after seven days the service forgets a job.
+const LONGEST_WAIT: u64 = 7 * 24 * 3600;
 
 const LOAD_HELP: &str = "\
 Result files, in the current folder unless told otherwise; every row of FILE is in exactly one:
@@ -40,8 +50,12 @@ Cells are never changed on their way. An empty cell leaves a field alone; #N/A c
 column ERROR is left out, and so is a last column STATUS if the first one is ID: result files
 can be loaded as they are. If such a success file has a column Id too, its ID is left out as well.
 
+A run that was cut off is taken up by sfbulk resume, which needs FILE as it was, and writes the
+result files anew. Do not load one of them before: the run may load its rows itself.
+
 With --json one object is printed on stdout, also when nothing was sent (but not for arguments
-that cannot be understood; org is null then, and what is not known is 0):
+that cannot be understood; org is null then, and what is not known is 0). The state is finished,
+aborted, unfinished, interrupted or failed:
 state, job_id, org, operation, object, rows, succeeded, created, updated, failed, unprocessed,
 unknown, batches {total, completed, failed, not_processed}, duration_ms, bytes_sent, api_calls,
 retries, success_file, error_file, unprocessed_file, unknown_file,
@@ -50,6 +64,7 @@ errors [{code, fields, count, first_row}], error, exit_code.";
 const QUERY_HELP: &str = "\
 With --output the rows go to FILE.partial, which gets its name once the whole result is on disk.
 Without it, or with -O -, they go to stdout as they come: see the exit code before you trust them.
+A query with --output that was cut off is taken up by sfbulk resume; one to stdout cannot be.
 
 With --json (and --output FILE) one object is printed on stdout, also when nothing was sent (but
 not for arguments that cannot be understood; org is null then): state, job_id, org, operation,
@@ -95,6 +110,17 @@ pub(crate) enum Verb {
     /// The rows of a SOQL query as CSV
     #[command(after_help = QUERY_HELP)]
     Query(Query),
+    /// Goes on with a run that was stopped or killed, or that failed before its end
+    ///
+    /// The input of a load must be as it was. The org is asked what had arrived, and only what had
+    /// not is sent. Result files are written anew, as if nothing had happened.
+    Resume(Resume),
+    /// Ends a run that was cut off: what the org has not begun never will be
+    ///
+    /// Rows that are in the org stay there. The result files tell of every row.
+    Abort(Resume),
+    /// The runs on this machine that are not over, the newest first
+    Jobs,
     /// The practice org, for other programs
     #[command(after_help = practice_help())]
     Practice {
@@ -133,6 +159,8 @@ pub(crate) struct Load {
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) manner: Manner,
     /// The most rows in a batch; a batch also ends at 10 MB
     #[arg(short, long, value_name = "N", default_value_t = 10_000,
           value_parser = clap::value_parser!(u64).range(1..=10_000))]
@@ -153,9 +181,6 @@ pub(crate) struct Load {
     /// The folder for result files [default: the current one]
     #[arg(long, value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub(crate) out_dir: PathBuf,
-    /// One JSON object on stdout at the end
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -164,15 +189,49 @@ pub(crate) struct Query {
     pub(crate) soql: String,
     #[command(flatten)]
     pub(crate) common: Common,
+    #[command(flatten)]
+    pub(crate) manner: Manner,
     /// Deleted and archived records too
     #[arg(long)]
     pub(crate) all: bool,
     /// The file for the rows, which appears only when it is whole; - is stdout
     #[arg(short = 'O', long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
-    /// One JSON object on stdout at the end; needs --output
-    #[arg(long, requires = "output")]
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Resume {
+    /// A job of the run, or the beginning of its id [default: the newest run]
+    pub(crate) job: Option<String>,
+    #[command(flatten)]
+    pub(crate) manner: Manner,
+}
+
+/// How a run is followed, and for how long; a query only with --output.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Manner {
+    /// Say only what went wrong, each thing in a line
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// One JSON object on stdout at the end
+    #[arg(long)]
     pub(crate) json: bool,
+    /// Leave after so long, for example 30s, 10m or 2h; sfbulk resume goes on
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) wait: Option<Duration>,
+    /// Leave once all is sent; sfbulk resume fetches the results
+    #[arg(long)]
+    pub(crate) detach: bool,
+}
+
+/// A whole number and its unit.
+fn duration(text: &str) -> Result<Duration, &'static str> {
+    let units = [("s", 1), ("m", 60), ("h", 3600)];
+    let of = |(unit, seconds): (&str, u64)| {
+        text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(seconds)
+    };
+    let seconds = units.into_iter().find_map(of).filter(|seconds| *seconds <= LONGEST_WAIT);
+    seconds.map(Duration::from_secs).ok_or("a duration looks like 30s, 10m or 2h")
 }
 
 #[derive(Debug, clap::Args)]
@@ -183,7 +242,4 @@ pub(crate) struct Common {
     /// The API version to speak, for example 64.0 [default: 66.0]
     #[arg(long, value_name = "VERSION")]
     pub(crate) api_version: Option<String>,
-    /// Say only what went wrong, each thing in a line
-    #[arg(short, long)]
-    pub(crate) quiet: bool,
 }

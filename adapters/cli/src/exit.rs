@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     NothingSent = 2,
     /// Finished, but not every row was loaded.
     RowsFailed = 3,
+    /// Left before its end, as was asked for; it can be resumed.
+    Unfinished = 4,
     /// Stopped by Ctrl-C.
     Interrupted = 130,
 }
@@ -46,6 +48,11 @@ impl Failure {
     /// What was asked cannot be, and nothing was sent.
     pub(crate) fn nothing_sent(message: impl Into<String>) -> Self {
         Self { exit: Exit::NothingSent, message: message.into(), kept: None }
+    }
+
+    /// What was asked cannot be done, although nothing is wrong with it.
+    pub(crate) fn failed(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Failed, message: message.into(), kept: None }
     }
 
     /// The rows are in this file now.

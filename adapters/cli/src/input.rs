@@ -3,16 +3,19 @@
 //! the same one all the while; what is no file is copied into one first.
 
 use std::cell::Cell;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, BufReader, IsTerminal, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
 use sfbulk::rows::{Cutter, Limits, Records, Source};
 use sfbulk_ureq::{CsvSource, Error, ErrorKind};
 
 use crate::exit::{Failure, in_words};
-use crate::load::Operation;
+use crate::journal::Journal;
+use crate::operation::Operation;
+use crate::output;
 
 /// What the last column of an error file is called.
 pub(crate) const ERROR: &str = "ERROR";
@@ -20,68 +23,100 @@ pub(crate) const ERROR: &str = "ERROR";
 pub(crate) const STATUS: &str = "STATUS";
 pub(crate) const ID: &str = "ID";
 
+/// The name of what comes from a pipe without one.
+const STDIN: &str = "stdin";
+
 /// The input, whole and on disk.
 #[derive(Debug)]
 pub(crate) struct Input {
     /// For messages.
     pub(crate) name: String,
-    /// The beginning of the names of the result files.
-    pub(crate) stem: String,
-    /// It came from a pipe: when this run is over, nobody else has it.
-    pub(crate) spooled: bool,
+    /// Where it came from, to be opened again.
+    pub(crate) origin: Origin,
     file: File,
     /// Where the file's own cursor is: readers share it.
     cursor: Cell<u64>,
+}
+
+/// What finds an input again, and tells whether it is the same.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Origin {
+    path: PathBuf,
+    /// It came from a pipe: when this run is over, nobody else has it.
+    pub(crate) spooled: bool,
     stamp: Stamp,
 }
 
 /// What tells that a file was changed.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Stamp {
     length: u64,
     modified: Option<SystemTime>,
 }
 
 impl Stamp {
-    fn of(data: &Metadata) -> Self {
-        Self { length: data.len(), modified: data.modified().ok() }
+    fn of(file: &File) -> io::Result<Self> {
+        let data = file.metadata()?;
+        Ok(Self { length: data.len(), modified: data.modified().ok() })
     }
 }
 
 impl Input {
-    /// Opens a file; `-` or none is stdin.
-    pub(crate) fn open(path: Option<&Path>) -> Result<Self, Failure> {
+    /// Opens a file; `-` or none is stdin. What is no file is kept with the journal.
+    pub(crate) fn open(path: Option<&Path>, journal: &Journal) -> Result<Self, Failure> {
         let stdin = path.is_none_or(|path| path.as_os_str() == "-");
         let Some(path) = path.filter(|_| !stdin) else {
             if io::stdin().is_terminal() {
                 return Err(Failure::nothing_sent("no input: name a FILE, or pipe CSV into stdin"));
             }
-            return Self::on_disk("stdin", "stdin", || Ok((spool(io::stdin().lock())?, true)));
+            return Self::on_disk(STDIN.into(), || spool(io::stdin().lock(), journal));
         };
-        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-        Self::on_disk(&path.display().to_string(), &stem, || {
+        Self::on_disk(path.display().to_string(), || {
             let file = File::open(path)?;
             match file.metadata()? {
                 data if data.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-                data if data.is_file() => Ok((file, false)),
-                _ => Ok((spool(file)?, true)), // a pipe, as `<(…)` makes one
+                data if data.is_file() => Ok((file, output::absolute(path), false)),
+                _ => spool(file, journal), // a pipe, as `<(…)` makes one
             }
         })
     }
 
+    /// Opens the input of an earlier run; fails if it is not the same.
+    pub(crate) fn again(origin: &Origin) -> Result<Self, Failure> {
+        let path = origin.path.clone();
+        let name = if origin.spooled {
+            STDIN.into()
+        } else {
+            output::from_here(path.clone()).display().to_string()
+        };
+        let input = Self::on_disk(name, || Ok((File::open(&path)?, path, origin.spooled)))?;
+        if input.origin.stamp == origin.stamp {
+            return Ok(input);
+        }
+        let message = "it was changed since the run began, so it is not clear which rows are left; \
+                       nothing was sent";
+        Err(Failure::nothing_sent(message).of_file(&input.name))
+    }
+
     fn on_disk(
-        name: &str,
-        stem: &str,
-        open: impl FnOnce() -> io::Result<(File, bool)>,
+        name: String,
+        open: impl FnOnce() -> io::Result<(File, PathBuf, bool)>,
     ) -> Result<Self, Failure> {
-        let opened = open().and_then(|(file, spooled)| {
-            let stamp = Stamp::of(&file.metadata()?);
-            let (name, stem, cursor) = (name.into(), stem.into(), Cell::new(0));
-            Ok(Self { name, stem, spooled, file, cursor, stamp })
+        let opened = open().and_then(|(file, path, spooled)| {
+            let origin = Origin { path, spooled, stamp: Stamp::of(&file)? };
+            Ok((file, origin))
         });
-        let input = opened.map_err(|e| Failure::nothing_sent(in_words(&e)).of_file(name))?;
+        let (file, origin) =
+            opened.map_err(|e| Failure::nothing_sent(in_words(&e)).of_file(&name))?;
+        let input = Self { name, origin, file, cursor: Cell::new(0) };
         input.refuse_gzip()?;
         Ok(input)
+    }
+
+    /// The beginning of the names of the result files.
+    pub(crate) fn stem(&self) -> String {
+        let stem = if self.origin.spooled { Path::new(&self.name) } else { &*self.origin.path };
+        stem.file_stem().unwrap_or_default().to_string_lossy().into_owned()
     }
 
     /// A cutter would only say that this is no UTF-8.
@@ -100,14 +135,15 @@ impl Input {
         Reader { input: self, at: 0 }
     }
 
-    /// How many rows there are; fails at the first that could not be sent.
-    pub(crate) fn judge(&self, columns: &Columns, limits: Limits) -> Result<u64, Failure> {
+    /// How many rows there are, and how many batches they make; fails at the first that could not
+    /// be sent.
+    pub(crate) fn judge(&self, columns: &Columns, limits: Limits) -> Result<Total, Failure> {
         let mut source = CsvSource::new(self.reader(), columns.cutter(limits));
-        let mut rows = 0;
+        let mut total = Total::default();
         while let Some(batch) = source.batch().map_err(|e| self.failure(e))? {
-            rows = batch.rows.end;
+            total = Total { rows: batch.rows.end, batches: total.batches + 1 };
         }
-        Ok(rows)
+        Ok(total)
     }
 
     /// The first record as it is written. It is empty if there is none that can be read: whoever
@@ -134,7 +170,7 @@ impl Input {
 
     /// Fails if the file is not the one that was judged.
     pub(crate) fn unchanged(&self) -> Result<(), Error> {
-        if self.file.metadata().is_ok_and(|data| Stamp::of(&data) == self.stamp) {
+        if Stamp::of(&self.file).is_ok_and(|stamp| stamp == self.origin.stamp) {
             return Ok(());
         }
         let message = format!("{} was changed while it was loaded", self.name);
@@ -146,12 +182,19 @@ impl Input {
     }
 }
 
-/// Copies a stream into a file without a name.
-fn spool(mut stream: impl Read) -> io::Result<File> {
-    let mut file = tempfile::tempfile()?;
+/// How much there is to load.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Total {
+    pub(crate) rows: u64,
+    pub(crate) batches: u64,
+}
+
+/// Copies a stream into a file beside the journal. It must be on the disk, as the journal is.
+fn spool(mut stream: impl Read, journal: &Journal) -> io::Result<(File, PathBuf, bool)> {
+    let (mut file, path) = journal.spool()?;
     io::copy(&mut stream, &mut file)?;
-    file.rewind()?;
-    Ok(file)
+    file.sync_all()?;
+    Ok((File::open(&path)?, path, true))
 }
 
 /// Reads an [`Input`] from the beginning, whoever else reads it.

@@ -3,7 +3,10 @@
 //! | file | what it does |
 //! |---|---|
 //! | `args` | what can be typed |
-//! | `load`, `query`, `practice` | the verbs, top-down |
+//! | `load`, `query`, `resume`, `practice` | the verbs, top-down |
+//! | `desk` | the host of a load |
+//! | `run`, `operation` | what verbs have in common, and what tells loads apart |
+//! | `journal` | what it takes to go on with a run that was cut off |
 //! | `org` | which org is meant |
 //! | `input` | the CSV file, judged before anything is sent |
 //! | `results` | every row of it into one of four files |
@@ -14,10 +17,13 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod desk;
 mod exit;
 mod input;
 mod interrupt;
+mod journal;
 mod load;
+mod operation;
 mod org;
 mod output;
 mod practice;
@@ -25,6 +31,8 @@ mod progress;
 mod query;
 mod report;
 mod results;
+mod resume;
+mod run;
 mod tally;
 
 use std::process::ExitCode;
@@ -33,7 +41,7 @@ use clap::Parser;
 use sfbulk::Plain;
 
 use crate::args::{Args, Verb};
-use crate::load::Operation;
+use crate::operation::Operation;
 use crate::progress::Things;
 
 fn main() -> ExitCode {
@@ -44,6 +52,9 @@ fn main() -> ExitCode {
         Verb::Delete(args) => load::run(&Operation::Delete, &args),
         Verb::HardDelete { load, yes } => load::run(&Operation::HardDelete { sure: yes }, &load),
         Verb::Query(args) => query::run(&args),
+        Verb::Resume(args) => resume::run(&args, false),
+        Verb::Abort(args) => resume::run(&args, true),
+        Verb::Jobs => resume::list(),
         Verb::Practice { verb: args::Practice::Serve { port, faults } } => {
             practice::serve(port, faults)
         }

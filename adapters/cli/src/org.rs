@@ -1,9 +1,12 @@
 //! Which org is meant. A missing secret never turns into a practice org: that must be asked for.
 
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 use sfbulk_ureq::{Error, ErrorInfo, ErrorKind, Session, session_from_env};
 
 use crate::exit::Failure;
-use crate::practice;
+use crate::{output, practice};
 
 /// The name of the embedded org.
 const PRACTICE: &str = "practice";
@@ -11,15 +14,25 @@ const PRACTICE: &str = "practice";
 /// An org that was named well; nothing of it was touched yet.
 #[derive(Debug)]
 pub(crate) enum Choice {
-    Practice,
+    /// The one kept in this folder.
+    Practice(PathBuf),
     Env(Session),
+}
+
+/// Which org a run is about, for its journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Target {
+    /// The practice org of this folder.
+    Practice(PathBuf),
+    /// The org at this address.
+    Instance(String),
 }
 
 impl Choice {
     /// From `--org` (or its variable), else from the environment's session.
     pub(crate) fn of(name: Option<&str>) -> Result<Self, Failure> {
         match name.filter(|name| !name.is_empty()) {
-            Some(PRACTICE) => Ok(Self::Practice),
+            Some(PRACTICE) => Ok(Self::Practice(PathBuf::new())),
             Some(other) => Err(Failure::nothing_sent(format!(
                 "there is no org named {other:?}; --org knows {PRACTICE}, and without it \
                  SF_ACCESS_TOKEN and SF_ORG_INSTANCE_URL are used"
@@ -32,10 +45,38 @@ impl Choice {
         }
     }
 
+    /// The org of an earlier run; fails if the environment's session is another one's.
+    pub(crate) fn again(target: Target) -> Result<Self, Failure> {
+        let instance = match target {
+            Target::Practice(folder) => return Ok(Self::Practice(folder)),
+            Target::Instance(instance) => instance,
+        };
+        if nothing_is_set() {
+            return Err(Failure::nothing_sent(format!(
+                "the run is about the org {instance}: set SF_ACCESS_TOKEN and SF_ORG_INSTANCE_URL"
+            )));
+        }
+        let session = session_from_env()?;
+        if session.instance() == instance {
+            return Ok(Self::Env(session));
+        }
+        Err(Failure::nothing_sent(format!(
+            "the run is about the org {instance}, but SF_ORG_INSTANCE_URL is of another, {}",
+            session.instance()
+        )))
+    }
+
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Practice => PRACTICE,
+            Self::Practice(_) => PRACTICE,
             Self::Env(session) => session.instance(),
+        }
+    }
+
+    pub(crate) fn target(&self) -> Target {
+        match self {
+            Self::Practice(folder) => Target::Practice(output::absolute(folder.join("."))),
+            Self::Env(session) => Target::Instance(session.instance().to_owned()),
         }
     }
 
@@ -43,8 +84,8 @@ impl Choice {
     pub(crate) fn open(self) -> Result<Org, Failure> {
         let name = self.name().to_owned();
         let (session, server) = match self {
-            Self::Practice => {
-                let server = practice::start(0)?;
+            Self::Practice(folder) => {
+                let server = practice::start(&folder, 0)?;
                 (Session::new(&server.url(), server.session())?, Some(server))
             }
             Self::Env(session) => (session, None),

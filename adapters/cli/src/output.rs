@@ -55,6 +55,18 @@ pub(crate) fn real(path: &Path) -> PathBuf {
     fs::canonicalize(path).ok().or_else(in_real_folder).unwrap_or_else(|| path.to_owned())
 }
 
+/// A name that means the same in any folder.
+pub(crate) fn absolute(path: impl AsRef<Path>) -> PathBuf {
+    std::path::absolute(&path).unwrap_or_else(|_| path.as_ref().to_owned())
+}
+
+/// The name as people would write it in the current folder.
+pub(crate) fn from_here(path: PathBuf) -> PathBuf {
+    let here = std::env::current_dir().ok();
+    let inside = here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
+    inside.unwrap_or(path)
+}
+
 /// The folder a file is in.
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))

@@ -15,7 +15,7 @@ const FILE: &str = ".sfbulk/practice.db";
 
 /// `sfbulk practice serve`: for any client that speaks the Bulk API.
 pub(crate) fn serve(port: u16, faults: Vec<Fault>) -> Result<Exit, Failure> {
-    let server = Arc::new(start(port)?);
+    let server = Arc::new(start(Path::new(""), port)?);
     let (url, session) = (server.url(), server.session());
     let armed: Vec<_> = faults.iter().map(|fault| format!("fault    {fault}\n")).collect();
     let armed = armed.concat();
@@ -38,11 +38,13 @@ pub(crate) fn serve(port: u16, faults: Vec<Fault>) -> Result<Exit, Failure> {
     Ok(Exit::Good)
 }
 
-/// Opens the org of the current folder, a new one if there is none, and serves it.
-pub(crate) fn start(port: u16) -> Result<Server, Failure> {
-    prepare().map_err(|error| Failure::nothing_sent(in_words(&error)).of_file(FILE))?;
-    let org = Org::open_with(FILE, config())
-        .map_err(|error| Failure::nothing_sent(error.to_string()).of_file(FILE))?;
+/// Opens the org of a folder, a new one if there is none, and serves it.
+pub(crate) fn start(folder: &Path, port: u16) -> Result<Server, Failure> {
+    let file = folder.join(FILE);
+    let of_file = |failure: Failure| failure.of_file(&file.display().to_string());
+    prepare(folder, &file).map_err(|error| of_file(Failure::nothing_sent(in_words(&error))))?;
+    let org = Org::open_with(&file, config())
+        .map_err(|error| of_file(Failure::nothing_sent(error.to_string())))?;
     sfbulk_org::serve(org, port).map_err(|error| {
         let message = format!("the practice org cannot be served: {}", in_words(&error));
         Failure::nothing_sent(message)
@@ -57,9 +59,9 @@ fn config() -> Config {
 }
 
 /// Makes the folder and the file, both for their owner only: people practise with real data.
-fn prepare() -> io::Result<()> {
-    output::private_folder(Path::new(FOLDER))?;
-    match output::create_new(Path::new(FILE)) {
+fn prepare(folder: &Path, file: &Path) -> io::Result<()> {
+    output::private_folder(&folder.join(FOLDER))?;
+    match output::create_new(file) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }

@@ -55,6 +55,15 @@ impl Progress {
         }
     }
 
+    /// Says something, in one voice or the other.
+    pub(crate) fn say_always(&mut self, what: impl Display) {
+        if self.quiet {
+            complain(&what);
+        } else {
+            self.say(what);
+        }
+    }
+
     /// Says something even if it is to be quiet.
     pub(crate) fn warn(&mut self, what: impl Display) {
         self.drawn = None; // this clears the line

@@ -1,31 +1,46 @@
 //! The query: rows as the server wrote them, to a file that appears whole, or to stdout.
 
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, IsTerminal, Read, Seek, Write};
 use std::path::Path;
 
 use sfbulk::rows::{Batch, CsvText, Rows};
 use sfbulk_ureq::{
-    Ask, Draft, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Plain, Session, Spec, Summary,
+    Ask, Checkpoint, Draft, Error, ErrorInfo, ErrorKind, Host, Job, JobId, Note, Page, Plain,
+    Session, Spec, Summary,
 };
 
-use crate::args::Query;
+use crate::args::{Manner, Query};
 use crate::exit::{Exit, Failure, in_words};
 use crate::interrupt;
-use crate::load::{common, drive, introduce, say};
+use crate::journal::{Entry, Journal, Task};
 use crate::org::{Choice, Org};
 use crate::output;
 use crate::progress::{Progress, Things, Took, complain};
 use crate::report::{self, Report, What};
+use crate::run::{command, common, drive, exit_of, introduce, say};
 
 /// Runs one query from its arguments to its last line.
 pub(crate) fn run(args: &Query) -> Result<Exit, Failure> {
     let mut asked = spec(args, String::new());
     query(args, &mut asked).inspect_err(|failure| {
-        if args.json {
-            Report::nothing_sent(&asked, What::Query { output_file: None }, failure).print();
+        if args.manner.json {
+            Report::nothing_sent(Some(&asked), What::Query { output_file: None }, failure).print();
         }
     })
+}
+
+/// Goes on with the query of a journal, or ends it.
+pub(crate) fn resume(
+    (journal, entry): (Journal, Entry),
+    output: &Path,
+    manner: &Manner,
+    aborts: bool,
+) -> Result<Exit, Failure> {
+    let org = Choice::again(entry.org)?;
+    let job = Job::resume(entry.checkpoint)?;
+    let output = output::from_here(output.to_owned());
+    Begin { job, org, journal: Some(journal), output: Some(&output), manner, aborts }.run()
 }
 
 /// Leaves in `asked` what is asked of the org, once this is known.
@@ -33,17 +48,52 @@ fn query(args: &Query, asked: &mut Spec) -> Result<Exit, Failure> {
     let output = output(args)?;
     let soql = soql(&args.soql)?;
     *asked = spec(args, soql);
-    let mut job = Job::new(common(asked.clone(), &args.common))?;
+    let job = Job::new(common(asked.clone(), &args.common))?;
     let org = Choice::of(args.common.org.as_deref())?;
-    let sink = Sink::open(output)?;
-    let org = org.open()?;
-    let mut progress = Progress::new(args.common.quiet);
-    introduce(&mut progress, &org);
-    interrupt::watch()?;
-    let silent = output.is_none() && io::stdout().is_terminal();
-    let mut desk = Desk { org, sink, progress, silent, received: 0 };
-    let result = drive(&mut job, &mut desk);
-    Ok(desk.conclude(&job, result.err(), args))
+    // Rows on their way to stdout or a device cannot be taken back.
+    let kept = output.filter(|path| !output::is_device(path));
+    let journal = kept.map(|_| Journal::begin()).transpose()?;
+    Begin { job, org, journal, output, manner: &args.manner, aborts: false }.run()
+}
+
+/// A query about to start.
+struct Begin<'a> {
+    job: Job,
+    org: Choice,
+    journal: Option<Journal>,
+    output: Option<&'a Path>,
+    manner: &'a Manner,
+    aborts: bool,
+}
+
+impl Begin<'_> {
+    fn run(self) -> Result<Exit, Failure> {
+        let Self { mut job, org, mut journal, output, manner, aborts } = self;
+        let sink = Sink::open(output)?;
+        let target = org.target();
+        let org = org.open()?;
+        let mut progress = Progress::new(manner.quiet);
+        introduce(&mut progress, &org);
+        interrupt::watch()?;
+        if let Some((journal, output)) = journal.as_mut().zip(output) {
+            let task = Task::Query { output: output::absolute(output) };
+            journal.store(Entry::new(target, task, job.checkpoint()))?;
+        }
+        let mut desk = Desk {
+            org,
+            sink,
+            journal,
+            progress,
+            silent: output.is_none() && io::stdout().is_terminal(),
+            received: 0,
+            job: job.summary().jobs.first().copied(),
+            aborts,
+            detaches: manner.detach,
+            closed: false,
+        };
+        let result = drive(&mut job, &mut desk, manner.wait, Desk::forget);
+        Ok(desk.conclude(&job, result.err(), output, manner.json))
+    }
 }
 
 fn spec(args: &Query, soql: String) -> Spec {
@@ -53,11 +103,15 @@ fn spec(args: &Query, soql: String) -> Spec {
 /// The file for the rows; none is stdout, and so is `-`.
 fn output(args: &Query) -> Result<Option<&Path>, Failure> {
     let output = args.output.as_deref().filter(|path| !output::is_stdout(path));
-    if args.json && output.is_none() {
-        let message = "--json needs a FILE as --output: on stdout it would stand among the rows";
-        return Err(Failure::nothing_sent(message));
-    }
-    Ok(output)
+    let Manner { json, wait, detach, .. } = &args.manner;
+    let message = if *json {
+        "--json needs a FILE as --output: on stdout it would stand among the rows"
+    } else if *detach || wait.is_some() {
+        "--wait and --detach need a FILE as --output: a query to stdout cannot be resumed"
+    } else {
+        return Ok(output);
+    };
+    if output.is_none() { Err(Failure::nothing_sent(message)) } else { Ok(output) }
 }
 
 /// The query's text: as it is, from a file, or from stdin; without the semicolon that other tools
@@ -85,13 +139,21 @@ fn is_file_name(argument: &str) -> bool {
     !words.any(|word| word.eq_ignore_ascii_case("FROM")) && Path::new(argument).is_file()
 }
 
+#[allow(clippy::struct_excessive_bools)] // independent facts, not a state
 struct Desk {
     org: Org,
     sink: Sink,
+    journal: Option<Journal>,
     progress: Progress,
     /// The rows themselves show how it gets on.
     silent: bool,
     received: u64,
+    /// The run's first job, by which people name it.
+    job: Option<JobId>,
+    aborts: bool,
+    /// It leaves once the query is on the server.
+    detaches: bool,
+    closed: bool,
 }
 
 impl Host for Desk {
@@ -113,58 +175,109 @@ impl Host for Desk {
     }
 
     fn note(&mut self, note: Note, _summary: &Summary) -> Result<(), Error> {
-        if let Note::Created(job) = note {
-            interrupt::leaves(job, None);
+        match note {
+            Note::Created(job) => {
+                self.job.get_or_insert(job);
+                interrupt::leaves(self.how_to_go_on());
+            }
+            Note::Closed(_) => self.closed = true,
+            _ => {}
         }
         say(&mut self.progress, note);
         Ok(())
     }
 
     fn aborts(&mut self) -> bool {
-        interrupt::pending()
+        // Of a query to stdout nothing is left to go on with.
+        self.aborts || (self.journal.is_none() && interrupt::pending())
+    }
+
+    fn leaves(&mut self) -> bool {
+        self.journal.is_some() && (interrupt::pending() || (self.detaches && self.closed))
+    }
+
+    fn save(&mut self, checkpoint: &Checkpoint) -> Result<(), Error> {
+        self.journal.as_mut().map_or(Ok(()), |journal| journal.save(checkpoint))
     }
 }
 
 impl Desk {
-    fn conclude(mut self, job: &Job, failed: Option<Error>, args: &Query) -> Exit {
+    /// Forgets the rows it was given, if they went into a file that nobody sees yet.
+    fn forget(&mut self) -> bool {
+        let forgets = self.sink.start_over().unwrap_or(false);
+        if forgets {
+            self.received = 0;
+            self.progress.say("the result was not whole: it is read again from the beginning");
+        }
+        forgets
+    }
+
+    fn how_to_go_on(&self) -> String {
+        match &self.journal {
+            Some(_) => command("resume", self.job),
+            None => self
+                .job
+                .map_or("nothing was asked".into(), |job| format!("job {job} may still be open")),
+        }
+    }
+
+    fn conclude(
+        mut self,
+        job: &Job,
+        failed: Option<Error>,
+        output: Option<&Path>,
+        json: bool,
+    ) -> Exit {
         let summary = job.summary();
         self.progress.clear();
         if self.sink.nobody_reads {
             return Exit::Good; // `| head` has what it wanted
         }
-        let interrupted = summary.aborted;
-        let not_whole = self.sink.not_whole(args);
+        let not_whole = self.sink.not_whole(output);
+        let go_on = self.how_to_go_on();
         let written = match failed {
             Some(error) => Err(error),
-            None if interrupted => Ok(()),
+            None if summary.aborted => Ok(()),
             None => self.sink.publish(job.spec()),
         };
         let exit = match &written {
-            _ if interrupted => Exit::Interrupted,
+            Ok(()) if summary.aborted && interrupt::pending() => Exit::Interrupted,
+            Ok(()) if summary.aborted => Exit::Failed,
             Ok(()) => Exit::Good,
-            Err(_) if summary.calls == 0 => Exit::NothingSent,
-            Err(_) => Exit::Failed,
+            Err(error) => exit_of(error, summary),
         };
-        if let Err(error) = &written {
+        let unfinished = matches!(exit, Exit::Interrupted | Exit::Unfinished) && written.is_err();
+        if let Some(error) = written.as_ref().err().filter(|_| !unfinished) {
             complain(error);
         }
         let how = match exit {
             Exit::Good | Exit::RowsFailed => "done",
             Exit::Interrupted => "stopped",
+            Exit::Unfinished => "left",
+            Exit::Failed if summary.aborted => "aborted",
             Exit::Failed | Exit::NothingSent => "failed",
         };
         let (took, rows) = (Took(self.progress.elapsed()), Things(summary.rows, "row"));
-        let which =
-            summary.jobs.last().map_or("no job was created".into(), |id| format!("job {id}"));
+        let which = self.job.map_or("no job was created".into(), |id| format!("job {id}"));
         self.progress.say(format_args!("{how} in {took}   {rows}   ({which})"));
         if let Some(message) = not_whole.filter(|_| exit != Exit::Good) {
             complain(&message);
         }
-        if args.json {
-            let file = args.output.as_deref().filter(|_| exit == Exit::Good);
+        if json {
+            let file = output.filter(|_| exit == Exit::Good);
             let what = What::Query { output_file: report::path(file) };
             let run = (job, self.org.name.as_str(), summary.rows);
             Report::new(run, self.progress.elapsed(), what, (exit, written.as_ref().err())).print();
+        }
+        if let Some(journal) = self.journal {
+            // What the org has said to the query is its last word.
+            let refused =
+                written.as_ref().err().is_some_and(|error| error.kind() == ErrorKind::Refused);
+            if written.is_err() && !refused && (unfinished || self.job.is_some()) {
+                self.progress.say_always(format_args!("to go on: {go_on}"));
+            } else {
+                journal.over();
+            }
         }
         exit
     }
@@ -201,10 +314,10 @@ impl Sink {
     }
 
     /// What is to be said of the rows that came if they are not all.
-    fn not_whole(&self, args: &Query) -> Option<String> {
+    fn not_whole(&self, output: Option<&Path>) -> Option<String> {
         match &self.to {
             To::Draft(_) => {
-                let name = args.output.as_deref().unwrap_or(Path::new("")).display().to_string();
+                let name = output.unwrap_or(Path::new("")).display().to_string();
                 Some(format!("{} was not written: the result is not whole", Plain(&name)))
             }
             To::Stdout(_) if self.begun => {
@@ -213,6 +326,15 @@ impl Sink {
             To::Device(_) if self.begun => Some("what was written is not the whole result".into()),
             To::Stdout(_) | To::Device(_) => None,
         }
+    }
+
+    /// Empties a file that has no name yet.
+    fn start_over(&mut self) -> io::Result<bool> {
+        let To::Draft(draft) = &self.to else { return Ok(false) };
+        draft.file().set_len(0)?;
+        draft.file().rewind()?;
+        (self.text, self.begun) = (CsvText::new(), false);
+        Ok(true)
     }
 
     fn rows(&mut self, rows: &Rows) -> Result<(), Error> {

@@ -68,14 +68,16 @@ impl Report {
         what: What,
         (exit, error): (Exit, Option<&Error>),
     ) -> Self {
-        let Summary { jobs, batches, calls, bytes_sent, retries, .. } = job.summary();
+        let Summary { jobs, batches, calls, bytes_sent, retries, aborted, .. } = job.summary();
         Self {
             state: match exit {
+                Exit::Good | Exit::RowsFailed if *aborted => "aborted",
                 Exit::Good | Exit::RowsFailed => "finished",
                 Exit::Failed | Exit::NothingSent => "failed",
+                Exit::Unfinished => "unfinished",
                 Exit::Interrupted => "interrupted",
             },
-            job_id: jobs.last().copied(),
+            job_id: jobs.first().copied(),
             org: Some(org.to_owned()),
             operation: job.spec().operation().to_string(),
             object: job.spec().object().to_owned(),
@@ -96,14 +98,15 @@ impl Report {
         }
     }
 
-    /// Nothing was sent, and no more is known than this.
-    pub(crate) fn nothing_sent(spec: &Spec, what: What, failure: &Failure) -> Self {
+    /// Nothing was sent, and no more is known than this; of a run to be resumed perhaps not even
+    /// what it was to do.
+    pub(crate) fn nothing_sent(spec: Option<&Spec>, what: What, failure: &Failure) -> Self {
         Self {
             state: "failed",
             job_id: None,
             org: None,
-            operation: spec.operation().to_string(),
-            object: spec.object().to_owned(),
+            operation: spec.map(|spec| spec.operation().to_string()).unwrap_or_default(),
+            object: spec.map(|spec| spec.object().to_owned()).unwrap_or_default(),
             rows: failure.kept.as_ref().map_or(0, |(rows, _)| *rows),
             what,
             batches: Batches { total: 0, completed: 0, failed: 0, not_processed: 0 },

@@ -10,20 +10,24 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use sfbulk::rows::{Fate, InOrder, Outcome};
 use sfbulk_ureq::{Draft, Error, ErrorKind, JobId, Summary};
 
 use crate::exit::{Failure, in_words};
 use crate::input::{Columns, ERROR, ID, Input, RecordReader, STATUS, commas};
-use crate::load::Operation;
+use crate::operation::Operation;
 use crate::output;
 use crate::tally::Tally;
 
 /// How much is gathered before it is written.
 const BUFFER: usize = 256 << 10;
 
+/// Why a row is unknown that this process never came to.
+const BEYOND: &str = "an earlier process of this run may have sent it";
+
 /// Where the files go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Places {
     pub(crate) success: Option<PathBuf>,
     pub(crate) error: Option<PathBuf>,
@@ -32,6 +36,27 @@ pub(crate) struct Places {
 }
 
 impl Places {
+    /// Places that mean the same in any folder.
+    pub(crate) fn absolute(&self) -> Self {
+        let absolute = |path: &PathBuf| output::absolute(path);
+        Self {
+            success: self.success.as_ref().map(absolute),
+            error: self.error.as_ref().map(absolute),
+            folder: absolute(&self.folder),
+            stem: self.stem.clone(),
+        }
+    }
+
+    /// The same, written as people would in the current folder.
+    pub(crate) fn relative(self) -> Self {
+        Self {
+            success: self.success.map(output::from_here),
+            error: self.error.map(output::from_here),
+            folder: Path::new(".").join(output::from_here(self.folder)),
+            stem: self.stem,
+        }
+    }
+
     /// The default name of a file.
     fn named(&self, job: JobId, kind: &str) -> PathBuf {
         self.in_folder(&format!("{}.{job}.{kind}.csv", self.stem))
@@ -201,15 +226,30 @@ impl<'a> Results<'a> {
         })
     }
 
-    /// The job was created: the files have names now.
+    /// The files are named by this job, the run's first. Those that an earlier process of the run
+    /// wrote go: all rows come again.
     pub(crate) fn begin(&mut self, job: JobId) -> Result<(), Error> {
-        if self.success.path.is_some() {
+        if self.begun() {
             return Ok(());
         }
-        self.unprocessed.path = Some(self.places.named(job, "unprocessed"));
-        self.unknown.path = Some(self.places.named(job, "unknown"));
-        self.error.path = self.places.error.clone().or(Some(self.places.named(job, "error")));
+        for (sheet, kind) in [
+            (&mut self.unprocessed, "unprocessed"),
+            (&mut self.unknown, "unknown"),
+            (&mut self.error, "error"),
+        ] {
+            let path = self.places.named(job, kind);
+            output::remove(&path).map_err(|error| trouble(&path, &error))?;
+            sheet.path = Some(path);
+        }
+        if let Some(path) = &self.places.error {
+            self.error.path = Some(path.clone());
+        }
         self.open_success(self.places.success(job))
+    }
+
+    /// Whether the files have names, and hold what they should.
+    pub(crate) fn begun(&self) -> bool {
+        self.success.path.is_some()
     }
 
     /// No job was needed: what was asked for by name is there all the same, so that nobody takes
@@ -246,7 +286,7 @@ impl<'a> Results<'a> {
 
     /// Takes the outcomes of a batch, and writes what is next in order.
     pub(crate) fn add(&mut self, page: Vec<Outcome>) -> Result<(), Error> {
-        if self.broken || self.success.path.is_none() {
+        if self.broken || !self.begun() {
             return Ok(()); // without a job nothing was loaded: the input itself says all
         }
         self.in_order.add(page);
@@ -317,16 +357,26 @@ impl<'a> Results<'a> {
             let (fed, row) = (summary.rows, self.row);
             return Err(internal(format!("{fed} rows were taken, but {row} have an outcome")));
         }
+        let beyond = summary.beyond_unknown;
+        let mut row = self.row;
         let left = self.rows.take(total - self.row, |record| {
-            self.form.plain(self.unprocessed.row()?, record);
+            if beyond {
+                let outcome =
+                    Outcome { row, id: None, fate: Fate::Unknown, error: Some(BEYOND.into()) };
+                self.form.error(self.unknown.row()?, &outcome, record);
+            } else {
+                self.form.plain(self.unprocessed.row()?, record);
+            }
+            row += 1;
             Ok(())
         })?;
         self.flush()?;
+        let (unprocessed, unknown) = if beyond { (0, left) } else { (left, 0) };
         for (what, sheet, counted) in [
             ("succeeded", &self.success, summary.succeeded),
             ("failed", &self.error, summary.failed),
-            ("were not processed", &self.unprocessed, summary.unprocessed + left),
-            ("are unknown", &self.unknown, summary.unknown),
+            ("were not processed", &self.unprocessed, summary.unprocessed + unprocessed),
+            ("are unknown", &self.unknown, summary.unknown + unknown),
         ] {
             if sheet.rows != counted {
                 let rows = sheet.rows;

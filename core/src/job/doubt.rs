@@ -34,8 +34,16 @@ impl Job {
     /// others.
     fn clear_splitting(&mut self, job: usize) {
         let running = self.ledger.in_job(job).any(|sent| !sent.state.is_final());
+        let alone = self.ledger.batches.len() == 1;
+        let split = alone && self.ledger.batches[0].settled && self.ledger.jobs[job].doubt;
         let record = &mut self.ledger.jobs[job];
-        record.doubt &= running || !record.is_seen() || record.is_open();
+        record.doubt &= running || !record.is_seen(true) || record.is_open();
+        let not_processed = self.summary.batches.not_processed > 0;
+        if split && not_processed && !self.ledger.jobs[job].doubt && !self.ledger.no_more() {
+            let message = "the query was not processed, and there are no chunks of it";
+            let error = Error::new(ErrorKind::Incomplete, message);
+            self.fail(error.of_job(self.ledger.jobs[job].id).advise("query again"));
+        }
     }
 
     /// Nothing of this job is under way, and what is listed of it has been read.
@@ -47,7 +55,7 @@ impl Job {
         }
         let missing = self.ledger.lost(job).next().is_some();
         let record = &mut self.ledger.jobs[job];
-        let fenced = record.is_seen() && !record.is_open();
+        let fenced = record.is_seen(false) && !record.is_open();
         if !missing && !record.inherited {
             record.doubt = false; // and it goes on taking batches
         } else if record.given_up {
@@ -66,7 +74,7 @@ impl Job {
     }
 
     /// It cannot be known which batches a job holds.
-    fn give_up_doubt(&mut self, job: usize, why: &str) {
+    pub(super) fn give_up_doubt(&mut self, job: usize, why: &str) {
         let record = &mut self.ledger.jobs[job];
         record.doubt = false;
         record.opaque = true;

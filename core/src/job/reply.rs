@@ -66,6 +66,10 @@ impl Job {
             }
             (Errand::Count { job }, Answer::Document(Document::JobInfo(info))) => {
                 same_job(info.id, self.ledger.jobs[job].id)?;
+                if info.state == Some(JobState::Open) {
+                    return Err("the job is open, although it was closed".into());
+                }
+                self.ended_otherwise(job, info.state.as_ref());
                 self.counted(job, info.number_batches_total);
             }
             (Errand::Files { batch }, Answer::Document(Document::ResultList(ids))) => {
@@ -147,7 +151,8 @@ impl Job {
         let errand = Errand::List { job };
         self.pace.succeeded(errand);
         let record = &self.ledger.jobs[job];
-        let seen_too_little = record.doubt && record.looks > 0 && !record.is_seen();
+        let seen_too_little =
+            record.doubt && record.looks > 0 && !record.is_seen(self.ledger.query);
         if self.pace.polled(job, unclear, &self.spec.bounds, now) {
             let message = "a batch is missing from its job's list, or in a state nobody knows, \
                            and stays so";
@@ -158,10 +163,21 @@ impl Job {
         Ok(())
     }
 
+    /// A query whose job somebody else ended is not whole, whatever the list shows.
+    fn ended_otherwise(&mut self, job: usize, state: Option<&JobState>) {
+        let ended = matches!(state, Some(JobState::Aborted | JobState::Failed));
+        if ended && self.ledger.query && !self.ledger.aborting {
+            let message = "the job was ended by somebody else, before the query was done";
+            let error = Error::new(ErrorKind::Incomplete, message);
+            self.fail(error.of_job(self.ledger.jobs[job].id).advise("query again"));
+        }
+    }
+
     fn counted(&mut self, job: usize, total: Option<u64>) {
         let record = &mut self.ledger.jobs[job];
         record.asked_for_total = true;
         record.total = record.total.max(total);
+        record.looks = 0; // a list of before was not compared with it
     }
 
     fn inspected(&mut self, job: usize, stranger: BatchId, content: Content) {
@@ -506,6 +522,7 @@ impl Job {
                 // The rows are not touched by this: it is said, but it is not the run's failure.
                 let id = self.ledger.jobs[job].id;
                 self.ledger.jobs[job].given_up = true; // which leaves a doubt for good
+                self.ledger.jobs[job].look_again(Tag(self.next_tag));
                 self.summary.left_open.push(id);
                 return self.note(Note::LeftOpen { job: id, why: error.to_string() });
             }
@@ -514,7 +531,9 @@ impl Job {
                     sent.unreadable = Some(error.to_string());
                 }
             }
-            Errand::Count { job } => return self.counted(job, None),
+            Errand::Count { job } => {
+                return self.give_up_doubt(job, "the server does not say how many there are");
+            }
             Errand::Inspect { job, stranger } => {
                 return self.inspected(job, stranger, Content::Unreadable);
             }

@@ -33,13 +33,13 @@ pub(crate) const BUGS: [Bug; 35] = [
     bug(
         "a batch that is not listed is sent again without the fence",
         "job/doubt.rs",
-        "let fenced = record.is_seen() && !record.is_open();",
-        "let fenced = record.is_seen();",
+        "let fenced = record.is_seen(false) && !record.is_open();",
+        "let fenced = record.is_seen(false);",
     ),
     bug(
         "a batch is sent again once the fence is shut, without another look",
         "job/doubt.rs",
-        "let fenced = record.is_seen() && !record.is_open();",
+        "let fenced = record.is_seen(false) && !record.is_open();",
         "let fenced = !record.is_open();",
     ),
     bug(
@@ -51,7 +51,7 @@ pub(crate) const BUGS: [Bug; 35] = [
     bug(
         "a list that nobody can vouch for is believed at once",
         "ledger.rs",
-        "if self.total.is_some() || self.is_open() { 1 } else { 2 }",
+        "if counted || self.is_open() { 1 } else { 2 }",
         "1",
     ),
     bug(

@@ -1,7 +1,5 @@
 //! Loads: every row into the right file, and the right exit code.
 
-use std::io::{BufRead, BufReader};
-use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -149,24 +147,18 @@ fn rows_that_never_ran_can_be_loaded_again() {
 }
 
 #[test]
-fn a_lost_answer_is_never_guessed_at() {
+fn a_lost_answer_is_looked_up_and_nothing_is_sent_twice() {
     let stage = Stage::with(script(&[(1, Fate::AnswerLost)]));
     stage.file("in.csv", rows(9, &[0]));
     let ran = stage.run(&["insert", "Account", "in.csv", "-b", "2", "--serial"]);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert_eq!(stage.read(UNKNOWN).lines().count(), 3);
-    assert!(stage.read(UNKNOWN).starts_with("Name,ERROR\nr2,\""));
-    assert!(!stage.read(ERROR).contains("r2"));
-    assert!(ran.err.contains(JOB) && ran.err.contains("rows 3 to 4"), "{ran:?}");
-    assert!(ran.err.contains("may have changed"), "{ran:?}");
-    assert_eq!(stage.wire.count(&format!("POST /{JOB}/batch")), 2, "no batch is sent twice");
-    // Every row is in exactly one file; those that were never asked for are in one, too.
-    let mut all = Vec::new();
-    for name in [SUCCESS, ERROR, UNPROCESSED, UNKNOWN] {
-        all.extend(records(stage.read(name).as_bytes()).len().checked_sub(0));
-    }
-    assert_eq!(all, [1, 1, 5, 2]);
-    assert_eq!(stage.read(UNPROCESSED), "Name\nr4\nr5\nr6\nr7\nr8\n");
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.err.contains("rows 3 to 4: no answer"), "{ran:?}");
+    assert!(ran.err.contains("rows 3 to 4: they had arrived, as batch"), "{ran:?}");
+    assert_eq!(stage.wire.count(&format!("POST /{JOB}/batch")), 5, "no batch is sent twice");
+    assert_eq!(records(stage.read(SUCCESS).as_bytes()).len(), 8);
+    assert_eq!(records(stage.read(ERROR).as_bytes()).len(), 1);
+    assert!(!stage.path(UNKNOWN).exists() && !stage.path(UNPROCESSED).exists());
+    assert!(stage.journals().is_empty(), "the run is over");
 }
 
 #[test]
@@ -475,50 +467,6 @@ fn a_file_that_changes_stops_the_load() {
     assert_eq!(output.status.code(), Some(1), "{err}");
     assert!(err.contains("in.csv was changed while it was loaded"), "{err}");
     assert_eq!(stage.wire.count(&format!("POST /{JOB}/batch")), 1, "nothing more is sent");
-}
-
-#[cfg(unix)]
-#[test]
-fn ctrl_c_accounts_for_every_row() {
-    let stage = Stage::with(script(&[(1, Fate::WaitsForAbort), (2, Fate::Slow)]));
-    stage.file("in.csv", rows(9, &[]));
-    let args = ["insert", "Account", "in.csv", "-b", "2", "--serial"];
-    let child = stage.spawn(&mut stage.command(&args));
-    while stage.wire.count(&format!("POST /{JOB}/batch")) < 3 {
-        thread::sleep(Duration::from_millis(10));
-    }
-    Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
-    let output = child.wait_with_output().unwrap();
-    let err = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(130), "{err}");
-    assert!(err.contains("stopping:") && err.contains(JOB), "{err}");
-    assert_eq!(stage.read(UNPROCESSED), "Name\nr2\nr3\nr6\nr7\nr8\n");
-    assert_eq!(records(stage.read(SUCCESS).as_bytes()).len(), 4);
-    assert!(stage.wire.bodies().iter().any(|body| body.contains("Aborted")));
-}
-
-#[cfg(unix)]
-#[test]
-fn a_second_ctrl_c_says_what_it_leaves() {
-    let stage = Stage::with(script(&[(1, Fate::After(u32::MAX))]));
-    stage.file("in.csv", rows(4, &[]));
-    let args = ["insert", "Account", "in.csv", "-b", "2", "--serial"];
-    let mut child = stage.spawn(&mut stage.command(&args));
-    while !stage.path(SUCCESS).exists() || stage.wire.count(&format!("POST /{JOB}/batch")) < 2 {
-        thread::sleep(Duration::from_millis(10));
-    }
-    let id = child.id().to_string();
-    let interrupt = || {
-        Command::new("kill").args(["-INT", &id]).status().unwrap();
-    };
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
-    interrupt();
-    assert!(lines.any(|line| line.contains("stopping:")));
-    interrupt();
-    let last = lines.last().unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{last}");
-    assert!(last.starts_with(&format!("sfbulk: left: job {JOB} may still be open; ")), "{last}");
-    assert!(last.contains("the result files hold ") && last.contains(" of 4, "), "{last}");
 }
 
 #[cfg(unix)]

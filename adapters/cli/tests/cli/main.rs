@@ -5,5 +5,6 @@ mod loads;
 mod practice;
 mod queries;
 mod refusals;
+mod resume;
 mod stage;
 mod wire;

@@ -15,6 +15,8 @@ pub(crate) const SESSION: &str = "00D5g000007Org1!AQ4AQsecret";
 #[derive(Debug)]
 pub(crate) struct Stage {
     folder: TempDir,
+    /// Where journals are kept.
+    state: TempDir,
     pub(crate) wire: Wire,
 }
 
@@ -42,7 +44,8 @@ impl Stage {
     }
 
     pub(crate) fn with(script: Script) -> Self {
-        Self { folder: TempDir::new().unwrap(), wire: Wire::start(script) }
+        let new = || TempDir::new().unwrap();
+        Self { folder: new(), state: new(), wire: Wire::start(script) }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -61,6 +64,7 @@ impl Stage {
         for name in ["SFBULK_ORG", "SF_INSTANCE_URL", "HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
             command.env_remove(name);
         }
+        command.env("XDG_STATE_HOME", self.state.path());
         command.env("SF_ACCESS_TOKEN", SESSION).env("SF_ORG_INSTANCE_URL", &self.wire.url);
         command
     }
@@ -78,6 +82,18 @@ impl Stage {
     #[allow(clippy::unused_self)] // a stage runs things
     pub(crate) fn spawn(&self, command: &mut Command) -> Child {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// The journals of runs that are not over.
+    pub(crate) fn journals(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.state.path().join("sfbulk")).into_iter().flatten();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.extension().is_some_and(|end| end == "json")).collect()
+    }
+
+    /// Where journals are kept.
+    pub(crate) fn state(&self) -> &Path {
+        self.state.path()
     }
 
     /// The names in the folder, sorted.

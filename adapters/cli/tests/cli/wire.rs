@@ -35,8 +35,6 @@ pub(crate) enum Fate {
     After(u32),
     Failed(&'static str),
     NotProcessed,
-    /// It waits until the job is aborted, and then is not processed.
-    WaitsForAbort,
     /// The answer to its arrival takes a while.
     Slow,
     /// The server takes it, and the answer is lost.
@@ -49,6 +47,8 @@ struct Play {
     operation: String,
     aborted: bool,
     batches: Vec<(Fate, Vec<Vec<u8>>)>,
+    /// What was sent as each batch.
+    requests: Vec<Vec<u8>>,
     ids: u64,
     /// `METHOD path` of each request, without the part that all have.
     log: Vec<String>,
@@ -215,6 +215,11 @@ impl Play {
                 let files: String = (0..self.script.files.len()).map(file).collect();
                 xml(200, format!("<result-list {XMLNS}>{files}</result-list>"))
             }
+            ("GET", [_]) => job("Closed", 200),
+            ("GET", [_, _, batch, "request"]) => {
+                let n = (0..self.batches.len()).find(|n| batch_id(*n) == *batch).unwrap();
+                csv(self.requests[n].clone())
+            }
             ("GET", [_, _, batch, "result"]) => {
                 let n = (0..self.batches.len()).find(|n| batch_id(*n) == *batch).unwrap();
                 self.results(n)
@@ -232,6 +237,7 @@ impl Play {
     fn take(&mut self, body: &[u8]) -> Answer {
         let n = self.batches.len();
         let fate = self.script.batches.get(&n).copied().unwrap_or(Fate::After(0));
+        self.requests.push(body.to_vec());
         self.batches.push((fate, if self.is_query() { Vec::new() } else { records(body) }));
         if matches!(fate, Fate::AnswerLost) {
             return xml(0, String::new());
@@ -246,7 +252,6 @@ impl Play {
 
     /// Looks at a batch.
     fn batch(&mut self, n: usize) -> String {
-        let aborted = self.aborted;
         let rows = match &self.script {
             _ if !self.is_query() => self.batches[n].1.len(),
             Script { promised: Some(rows), .. } => *rows,
@@ -259,8 +264,7 @@ impl Play {
                 ("InProgress", 0, "")
             }
             Fate::Failed(why) => ("Failed", 0, *why),
-            Fate::WaitsForAbort if !aborted => ("Queued", 0, ""),
-            Fate::NotProcessed | Fate::WaitsForAbort => ("NotProcessed", 0, ""),
+            Fate::NotProcessed => ("NotProcessed", 0, ""),
         };
         let id = batch_id(n);
         let mut text =
