@@ -277,7 +277,6 @@ impl Play {
     fn lie(&self, server: &BadServer, told: &Told, notes: &[Note]) -> Option<&'static str> {
         let Told { result, outcomes, csv } = told;
         let said = format!("{result:?} {notes:?} {outcomes:?}");
-        let most = if self.at == Kind::Submit { 1 } else { 2 };
         let written = server.written();
         let good = outcomes.iter().filter(|row| row.success()).count();
         let rows_missing = match result {
@@ -289,7 +288,7 @@ impl Play {
             (said.contains(CANARY), "a session is shown"),
             (server.was_waited_for(), "the time-out for silence did not come"),
             (server.was_followed_elsewhere(), "the session went to another server"),
-            (server.arrived(self.at) > most, "a request was sent too often"),
+            (server.arrived(self.at) > 2, "a request was sent too often"),
             (written.values().any(|times| *times > 1), "a row was written twice"),
             (good > written.len(), "a row is called written and is not"),
             (!RESULT.starts_with(csv), "the rows are not the server's"),
@@ -304,6 +303,13 @@ impl Play {
             Note::Retry { why, .. } => Some(why.clone()),
             _ => None,
         });
+        let lost = notes.iter().find_map(|note| match note {
+            Note::Lost { why, .. } => Some(why.clone()),
+            _ => None,
+        });
+        if let (Ok(_), Some(why)) = (result, lost) {
+            return Seen::Lost(why); // and it was found out whether the batch had arrived
+        }
         let may_have_arrived = self.is_query() || notes.contains(&Note::Orphan);
         match (result, why) {
             (Ok(_), None) => Seen::Taken,
