@@ -4,7 +4,7 @@
 
 use super::Job;
 use crate::error::{Error, ErrorKind};
-use crate::id::BatchId;
+use crate::id::{BatchId, JobId};
 use crate::info::BatchInfo;
 use crate::ledger::{Content, Sent, Stage};
 use crate::print::Fingerprint;
@@ -34,12 +34,13 @@ impl Job {
     /// others.
     fn clear_splitting(&mut self, job: usize) {
         let running = self.ledger.in_job(job).any(|sent| !sent.state.is_final());
-        let alone = self.ledger.batches.len() == 1;
-        let split = alone && self.ledger.batches[0].settled && self.ledger.jobs[job].doubt;
         let record = &mut self.ledger.jobs[job];
-        record.doubt &= running || !record.is_seen(true) || record.is_open();
-        let not_processed = self.summary.batches.not_processed > 0;
-        if split && not_processed && !self.ledger.jobs[job].doubt && !self.ledger.no_more() {
+        if !record.doubt || running || record.is_open() || !record.is_seen(true) {
+            return;
+        }
+        record.doubt = false;
+        let alone = self.ledger.batches.len() == 1 && self.summary.batches.not_processed > 0;
+        if alone && !self.ledger.no_more() {
             let message = "the query was not processed, and there are no chunks of it";
             let error = Error::new(ErrorKind::Incomplete, message);
             self.fail(error.of_job(self.ledger.jobs[job].id).advise("query again"));
@@ -79,7 +80,10 @@ impl Job {
         record.doubt = false;
         record.opaque = true;
         let message = format!("it cannot be found out which batches arrived: {why}");
-        self.fail(unknown(message).of_job(self.ledger.jobs[job].id));
+        let error = Error::new(ErrorKind::Unknown, message).of_job(self.ledger.jobs[job].id);
+        self.fail(error.advise(
+            "resume the run later, or look for these rows in the org before loading them again",
+        ));
     }
 
     /// Takes a stranger of the batch's content out of a job.
@@ -143,15 +147,10 @@ impl Job {
         }
     }
 
-    fn refuse_strangers(&mut self, job: crate::id::JobId, stranger: BatchId) {
+    fn refuse_strangers(&mut self, job: JobId, stranger: BatchId) {
         let message = "the job holds a batch with none of the rows that were fed: the input is not \
                        the one that the earlier run loaded, or somebody else added the batch";
         let error = Error::new(ErrorKind::InputChanged, message).of_job(job).of_batch(stranger);
         self.fail(error.advise("nothing was sent; resume with the input as it was"));
     }
-}
-
-pub(super) fn unknown(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Unknown, message)
-        .advise("resume the run later, or look for these rows in the org before loading them again")
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::doubt::unknown;
 use super::{Flight, Job, SECOND_LOOK, file_of};
 use crate::call::{Count, Received, Reply, Tag};
 use crate::document::Document;
@@ -540,11 +539,7 @@ impl Job {
             Errand::List { job } => {
                 self.ledger.blind = true;
                 if self.ledger.jobs[job].doubt {
-                    let message = format!(
-                        "it cannot be found out which batches arrived: {}",
-                        error.message()
-                    );
-                    self.fail(self.placed(errand, unknown(message)));
+                    self.give_up_doubt(job, error.message());
                 }
             }
             Errand::Create
