@@ -503,7 +503,8 @@ impl Job {
             Errand::List { job } => (wire.list(ledger.jobs[job].id)?, list),
             Errand::Count { job } => (wire.job(ledger.jobs[job].id)?, whole),
             Errand::Inspect { job, stranger } => {
-                let expect = Expect::Request { at_most: bounds.request };
+                let content_type = self.spec.content_type.clone();
+                let expect = Expect::Request { content_type, at_most: bounds.request };
                 (wire.request_of(ledger.jobs[job].id, stranger)?, expect)
             }
             Errand::Files { batch } => {
@@ -515,7 +516,8 @@ impl Job {
                 let sent = ledger.sent(batch).ok_or_else(gone)?;
                 let (job, id) = (sent.job, sent.id);
                 let File { id: file, have, .. } = *sent.file(file).ok_or_else(gone)?;
-                (wire.file(ledger.jobs[job].id, id, file)?, Expect::Rows { have })
+                let syntax = self.spec.syntax();
+                (wire.file(ledger.jobs[job].id, id, file)?, Expect::Rows { syntax, have })
             }
             Errand::Fetch { batch, .. } => {
                 let rows = ledger.batches[batch].rows.clone();
