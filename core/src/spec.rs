@@ -299,6 +299,11 @@ impl Spec {
         if self.operation.is_query() && self.object.is_empty() {
             return bad("the query names no object: it has no SELECT, or no FROM clause".into());
         }
+        let csv = self.syntax() == Syntax::Csv;
+        if let Some((what, advice)) = self.soql.as_ref().and_then(|soql| soql::refused(soql, csv)) {
+            let message = format!("the Bulk API does not take {what} in a query");
+            return Err(Error::new(ErrorKind::Usage, message).advise(advice));
+        }
         if let Some(chunking) = &self.chunking {
             if !self.operation.is_query() {
                 return bad("only a query can be split into chunks".into());
@@ -375,6 +380,8 @@ mod tests {
             Spec::upsert("Account", "Key\r\nX: y"),
             Spec::query("SELECT Id"),
             Spec::query(""),
+            Spec::query("SELECT COUNT() FROM Account"),
+            Spec::query("SELECT Id, (SELECT Id FROM Contacts) FROM Account"),
             Spec::insert("Account").version("v66.0"),
             Spec::insert("Account").version("66"),
             Spec::insert("Account").pk_chunking(PkChunking::default()),
