@@ -536,7 +536,8 @@ impl Job {
                 (wire.set_state(ledger.jobs[job].id, JobState::Aborted)?, whole)
             }
         };
-        Ok(Call { tag, request, expect })
+        let packs = matches!(errand, Errand::Submit { .. }) && wire.packs(request.body().len());
+        Ok(Call { tag, request, expect, packs })
     }
 }
 
