@@ -6,12 +6,14 @@
 //!   executor fills as the bytes arrive: the intake frames and counts rows, bounds everything else,
 //!   and in the end makes the [`Reply`]. An executor moves bytes and decides nothing.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING,
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName,
+    TRANSFER_ENCODING,
 };
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
@@ -19,12 +21,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::{Document, Format};
 use crate::error::{Error, ErrorKind};
+use crate::gzip::{self, GZIP, Unpacker};
 use crate::id::{BatchId, JobId, RecordId, ResultId};
 use crate::info::{ContentType, IngestResult, JobInfo, JobState, Syntax};
 use crate::print::Fingerprint;
 use crate::rows::{Fate, Framer, Have, Outcome, Rows, content, outcomes_from_csv};
 use crate::session::Session;
-use crate::spec::Spec;
+use crate::spec::{PkChunking, Spec};
 use crate::xml;
 
 /// The largest error page taken, in bytes; more of it tells nobody anything.
@@ -53,6 +56,30 @@ pub struct Call {
     pub request: Request<Bytes>,
     /// Where the answer's body belongs.
     pub expect: Expect,
+    /// Its body may be packed.
+    pub(crate) packs: bool,
+}
+
+impl Call {
+    /// The call with its body packed by gzip, if the job wants that and the body is worth it. To be
+    /// called just before it is sent, and not in the loop: it takes some milliseconds for each
+    /// megabyte, and many calls can be packed at once. A call that is sent as it came is right too.
+    #[must_use]
+    pub fn packed(mut self) -> Self {
+        if std::mem::take(&mut self.packs)
+            && let Some(packed) = gzip::pack(self.request.body())
+        {
+            *self.request.body_mut() = packed;
+            let coding = HeaderValue::from_static(GZIP);
+            self.request.headers_mut().insert(CONTENT_ENCODING, coding);
+        }
+        self
+    }
+
+    /// Whether [`packed`](Self::packed) has something to do: who may not be kept waiting asks first.
+    pub fn packs(&self) -> bool {
+        self.packs
+    }
 }
 
 /// Where the body of an answer belongs. One that tells of a failure is always read whole.
@@ -60,6 +87,11 @@ pub struct Call {
 pub enum Expect {
     /// Read whole: a control document of at most so many bytes.
     Whole {
+        /// The most bytes taken.
+        at_most: usize,
+    },
+    /// Of no interest if all went well: then it is a document, any text, or nothing at all.
+    Nothing {
         /// The most bytes taken.
         at_most: usize,
     },
@@ -182,22 +214,29 @@ impl Expect {
     /// Takes in an answer that is there as a whole: the pages to hand on, and then the reply.
     pub fn take_in(&self, answer: Response<Bytes>) -> (Vec<Page>, Reply) {
         let (head, body) = answer.into_parts();
-        let mut intake = self.open(head);
-        match intake.push(&body) {
-            Ok(first) => {
-                let (last, reply) = intake.finish();
-                (first.into_iter().chain(last).collect(), reply)
-            }
-            Err(failure) => (Vec::new(), Reply::Failed(failure)),
+        let (mut intake, mut pages) = (self.open(head), Vec::new());
+        let mut taken = intake.push(&body);
+        while let Ok(Some(page)) = taken {
+            pages.push(page);
+            taken = intake.more();
         }
+        if let Err(failure) = taken {
+            return (pages, Reply::Failed(failure));
+        }
+        let (last, reply) = intake.finish();
+        pages.extend(last);
+        (pages, reply)
     }
 
     /// Starts to take in an answer, once its head is there.
     pub fn open(&self, head: Parts) -> Intake {
-        let length = announced(&head.headers);
+        let packed = is_packed(&head.headers);
+        let unpacker = matches!(packed, Ok(true)).then(Box::default);
+        let length = packed.and_then(|_| announced(&head.headers));
         let at_most = match *self {
             _ if !head.status.is_success() => ERROR_PAGE,
             Self::Whole { at_most }
+            | Self::Nothing { at_most }
             | Self::Outcomes { at_most, .. }
             | Self::Request { at_most, .. } => at_most,
             Self::Rows { .. } => ERROR_PAGE, // should it turn out to be an error document
@@ -208,6 +247,7 @@ impl Expect {
         };
         Intake {
             expect: self.clone(),
+            unpacker,
             head,
             length,
             received: 0,
@@ -227,6 +267,8 @@ pub struct Intake {
     head: Parts,
     length: Result<Option<u64>, String>,
     received: u64,
+    /// What a compressed body goes through first.
+    unpacker: Option<Box<Unpacker>>,
     /// A body to be read whole, or the first piece of one that will be framed.
     whole: BytesMut,
     /// How much of `whole`'s end is room, not data.
@@ -241,6 +283,13 @@ impl Intake {
     /// Room for the next piece of the body; say with [`filled`](Self::filled) how much of it was
     /// used.
     pub fn space(&mut self) -> &mut [u8] {
+        if self.unpacker.is_none() {
+            return self.plain_space();
+        }
+        self.unpacker.as_mut().map(|unpacker| unpacker.space()).unwrap_or_default()
+    }
+
+    fn plain_space(&mut self) -> &mut [u8] {
         self.give_back(0);
         match &mut self.framer {
             Some(framer) if self.framing => framer.space(),
@@ -254,25 +303,58 @@ impl Intake {
     }
 
     /// `n` bytes of the space hold the next piece of the body. What it completed is to be handed
-    /// on before anything else is done. After a failure the rest of the body is of no use.
+    /// on before anything else is done, and then [`more`](Self::more) asked for. After a failure the
+    /// rest of the body is of no use.
     pub fn filled(&mut self, n: usize) -> Result<Option<Page>, Failure> {
-        match &mut self.framer {
-            Some(framer) if self.framing => framer.filled(n),
-            _ => self.give_back(n),
+        match &mut self.unpacker {
+            Some(unpacker) => unpacker.filled(n),
+            None => self.plain_filled(n),
         }
         self.took(n)
     }
 
+    fn plain_filled(&mut self, n: usize) {
+        match &mut self.framer {
+            Some(framer) if self.framing => framer.filled(n),
+            _ => self.give_back(n),
+        }
+    }
+
     /// The next piece of the body, for transports that bring their own buffers.
     pub fn push(&mut self, piece: &[u8]) -> Result<Option<Page>, Failure> {
-        match &mut self.framer {
-            Some(framer) if self.framing => framer.push(piece),
+        match (&mut self.unpacker, &mut self.framer) {
+            (Some(unpacker), _) => unpacker.push(piece),
+            (None, Some(framer)) if self.framing => framer.push(piece),
             _ => {
                 self.give_back(0);
                 self.whole.extend_from_slice(piece);
             }
         }
         self.took(piece.len())
+    }
+
+    /// A further page of the last piece, until there is none: what comes compressed may hold many,
+    /// and they are made one at a time. Whoever does not ask gets it all at once in the end.
+    pub fn more(&mut self) -> Result<Option<Page>, Failure> {
+        while self.unpack()? > 0 {
+            self.sort()?;
+            if let Some(page) = self.page()? {
+                return Ok(Some(page));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Unpacks as much of what came as there is room for: how many bytes that were.
+    fn unpack(&mut self) -> Result<usize, Failure> {
+        let Some(mut unpacker) = self.unpacker.take() else { return Ok(0) };
+        let unpacked = unpacker.unpack(self.plain_space());
+        self.unpacker = Some(unpacker);
+        let unpacked = unpacked.map_err(Failure::Lost)?;
+        if unpacked > 0 {
+            self.plain_filled(unpacked); // nothing would be the end of the text
+        }
+        Ok(unpacked)
     }
 
     /// Ends the loan of the room, of which `n` bytes were used.
@@ -291,6 +373,15 @@ impl Intake {
             }
             Ok(_) => {}
         }
+        if self.unpacker.is_some() {
+            return self.more();
+        }
+        self.sort()?;
+        self.page()
+    }
+
+    /// Finds out what the text is, and keeps what is no CSV within its bound.
+    fn sort(&mut self) -> Result<(), Failure> {
         if !self.framing && self.framer.is_some() && self.is_csv() {
             self.framing = true;
             let beginning = std::mem::take(&mut self.whole);
@@ -300,7 +391,7 @@ impl Intake {
             let most = self.at_most;
             return Err(Failure::Lost(format!("the answer is larger than {most} bytes")));
         }
-        self.page()
+        Ok(())
     }
 
     /// Whether the body is CSV; not before its first character is there.
@@ -341,6 +432,12 @@ impl Intake {
     }
 
     fn ended(mut self) -> Result<(Option<Page>, Reply), Failure> {
+        while self.unpack()? > 0 {
+            self.sort()?;
+        }
+        if self.unpacker.as_ref().is_some_and(|unpacker| !unpacker.is_whole()) {
+            return Err(Failure::Lost("the answer's gzip ends in its middle".into()));
+        }
         self.give_back(0);
         let length = self.length.clone().map_err(Failure::Lost)?;
         if let Some(length) = length.filter(|length| *length != self.received) {
@@ -355,12 +452,12 @@ impl Intake {
             return Ok((page.map(Page::Rows), Reply::Streamed(counts)));
         }
         let response = Response::from_parts(self.head, self.whole.freeze());
+        let is_good = response.status().is_success();
         match self.expect {
-            Expect::Outcomes { rows, count, .. } if response.status().is_success() => {
-                outcomes(&rows, count, response)
-            }
-            Expect::Request { content_type, .. } if response.status().is_success() => {
-                request(&content_type, response)
+            Expect::Outcomes { rows, count, .. } if is_good => outcomes(&rows, count, response),
+            Expect::Request { content_type, .. } if is_good => request(&content_type, response),
+            Expect::Nothing { .. } if is_text(&response) || (nothing_came && is_good) => {
+                Ok((None, Reply::Streamed(Received::default())))
             }
             _ => Ok((None, Reply::Whole(response))),
         }
@@ -434,13 +531,10 @@ fn from_results(first: u64, results: Vec<IngestResult>) -> Vec<Outcome> {
     (first..).zip(results).map(outcome).collect()
 }
 
-/// The length the server announced, if the body is to be had plain. A length beside chunks is the
-/// mark of a forged answer (RFC 9112, 6.3), and codings that were not asked for are not undone here.
+/// The length the server announced. One beside chunks is the mark of a forged answer (RFC 9112, 6.3),
+/// and codings that were not asked for are not undone here.
 fn announced(headers: &HeaderMap) -> Result<Option<u64>, String> {
-    if let Some(coding) = coding(headers, &CONTENT_ENCODING, "identity") {
-        return Err(format!("the answer is compressed ({coding}), unasked"));
-    }
-    if let Some(coding) = coding(headers, &TRANSFER_ENCODING, "chunked") {
+    if let Some(coding) = codings(headers, &TRANSFER_ENCODING, "chunked").first() {
         return Err(format!(
             "the answer is in a transfer coding ({coding}) that was not asked for"
         ));
@@ -453,11 +547,22 @@ fn announced(headers: &HeaderMap) -> Result<Option<u64>, String> {
     }
 }
 
-/// The coding that a header names, if it is not the `usual` one.
-fn coding(headers: &HeaderMap, name: &HeaderName, usual: &str) -> Option<String> {
-    let mut codings =
+/// Whether the body is compressed. An answer may be so unasked, an error page too.
+fn is_packed(headers: &HeaderMap) -> Result<bool, String> {
+    match codings(headers, &CONTENT_ENCODING, "identity").as_slice() {
+        [] => Ok(false),
+        [coding] if coding.eq_ignore_ascii_case(GZIP) => Ok(true),
+        [coding, ..] => {
+            Err(format!("the answer is compressed ({coding}) in a way that was not asked for"))
+        }
+    }
+}
+
+/// The codings that a header names beside the `usual` one.
+fn codings<'a>(headers: &'a HeaderMap, name: &HeaderName, usual: &str) -> Vec<Cow<'a, str>> {
+    let codings =
         headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()));
-    codings.find(|coding| !coding.eq_ignore_ascii_case(usual)).map(std::borrow::Cow::into_owned)
+    codings.filter(|coding| !coding.eq_ignore_ascii_case(usual)).collect()
 }
 
 /// The length in the head. Two that differ are the mark of a broken or forged answer.
@@ -503,14 +608,40 @@ impl Wire<'_> {
             external_id_field_name: spec.external_id.clone(),
             concurrency_mode: Some(spec.concurrency.clone()),
             content_type: Some(spec.content_type.clone()),
+            assignment_rule_id: spec.assignment_rule.map(|id| id.to_string()),
             ..JobInfo::default()
         };
         let mut request = self.post("job", XML, job_document(&info)?)?;
-        if let Some(chunking) = &spec.chunking {
-            let value = HeaderValue::from_str(&chunking.header()).map_err(|e| no_request(&e))?;
-            request.headers_mut().insert("sforce-enable-pkchunking", value);
+        let headers = [
+            ("sforce-enable-pkchunking", spec.chunking.as_ref().map(PkChunking::header)),
+            ("sforce-disable-batch-retry", (!spec.server_retries).then(|| "TRUE".into())),
+            ("sforce-line-ending", spec.line_ending.map(|ending| ending.header().into())),
+        ];
+        for (name, value) in headers {
+            if let Some(value) = value {
+                let value = HeaderValue::from_str(&value).map_err(|e| no_request(&e))?;
+                request.headers_mut().insert(name, value);
+            }
         }
         Ok(request)
+    }
+
+    /// Topic "Transformation Spec": `POST job/{id}/spec`, before the job's first batch.
+    pub(crate) fn transform(&self, job: JobId) -> Result<Request<Bytes>, Error> {
+        let text = self.spec.transformation.clone().unwrap_or_default();
+        self.post(&format!("job/{job}/spec"), ContentType::Csv.media(), text.into())
+    }
+
+    /// Whether a batch of this size is to be packed. What is compressed already is not, nor is what
+    /// the service transforms: the vendor's own client sends both as they are.
+    pub(crate) fn packs(&self, size: usize) -> bool {
+        let kind = !self.spec.is_zip() && self.spec.transformation.is_none();
+        self.compresses() && kind && size >= gzip::WORTH
+    }
+
+    /// Whether compression pays: on this machine itself there is no line to be spared.
+    fn compresses(&self) -> bool {
+        self.spec.gzip.unwrap_or(!self.session.is_of_this_machine())
     }
 
     /// Topic "Get Job Details": `GET job/{id}`.
@@ -573,11 +704,15 @@ impl Wire<'_> {
         body: Bytes,
     ) -> Result<Request<Bytes>, Error> {
         let (instance, version) = (self.session.instance(), &self.spec.version);
+        let client = self.spec.client.as_deref().unwrap_or(CLIENT);
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{instance}/services/async/{version}/{path}"))
             .header("x-sfdc-session", self.session.header())
-            .header("sforce-call-options", CLIENT);
+            .header("sforce-call-options", format!("client={client}"));
+        if self.compresses() {
+            request = request.header(ACCEPT_ENCODING, GZIP);
+        }
         if let Some(media) = media {
             request = request.header(CONTENT_TYPE, media);
         }
@@ -592,7 +727,7 @@ fn no_request(why: &dyn fmt::Display) -> Error {
 const XML: &str = "application/xml; charset=UTF-8";
 
 /// Shows up in the org's event logs (topic "Headers").
-const CLIENT: &str = concat!("client=sfbulk/", env!("CARGO_PKG_VERSION"));
+const CLIENT: &str = concat!("sfbulk/", env!("CARGO_PKG_VERSION"));
 
 /// A JobInfo as XML: the members that are set, in the schema's order.
 fn job_document(info: &JobInfo) -> Result<Bytes, Error> {
@@ -608,7 +743,7 @@ fn job_document(info: &JobInfo) -> Result<Bytes, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::PkChunking;
+    use crate::spec::LineEnding;
 
     fn wire_test(spec: &Spec) -> Vec<Request<Bytes>> {
         let session = Session::new("https://acme.my.salesforce.com", "00Dx!secret").unwrap();
@@ -644,6 +779,76 @@ mod tests {
             assert_eq!(requests[0].headers()["sforce-enable-pkchunking"], header);
             let rest = &requests[1..];
             assert!(rest.iter().all(|r| !r.headers().contains_key("sforce-enable-pkchunking")));
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_job_is_sent_with_it() {
+        let spec = Spec::insert("Lead")
+            .client("MyApp/1.0")
+            .line_ending(LineEnding::Crlf)
+            .no_server_retries()
+            .assignment_rule("01Q5g000000AbCdEAK".parse().unwrap())
+            .transformation("Salesforce Field,Csv Header,Value,Hint\nLastName,Name,,\n");
+        let requests = wire_test(&spec);
+        let create = requests[0].headers();
+        assert_eq!(create["sforce-disable-batch-retry"], "TRUE");
+        assert_eq!(create["sforce-line-ending"], "CRLF");
+        let body = std::str::from_utf8(requests[0].body()).unwrap();
+        assert!(
+            body.contains("</contentType><assignmentRuleId>01Q5g000000AbCdEAK</assignmentRuleId>")
+        );
+        for request in &requests {
+            assert_eq!(request.headers()["sforce-call-options"], "client=MyApp/1.0");
+            assert_eq!(request.headers()["accept-encoding"], "gzip");
+        }
+        assert!(requests[1..].iter().all(|r| !r.headers().contains_key("sforce-line-ending")));
+        let session = Session::new("https://acme.my.salesforce.com", "00Dx!secret").unwrap();
+        let job = "7505g00000Ab1CdAAJ".parse().unwrap();
+        let request = Wire { spec: &spec, session: &session }.transform(job).unwrap();
+        assert_eq!(request.uri().path(), "/services/async/66.0/job/7505g00000Ab1CdAAJ/spec");
+        assert_eq!(request.headers()["content-type"], "text/csv; charset=UTF-8");
+        assert!(request.body().ends_with(b"LastName,Name,,\n"));
+    }
+
+    #[test]
+    fn batches_are_packed_where_it_pays() {
+        let load = || Spec::insert("Account");
+        let remote = "https://acme.my.salesforce.com";
+        let spec = "Salesforce Field,Csv Header,Value,Hint\nName,Firm,,\n";
+        for (spec, instance, size, packs) in [
+            (load(), remote, 4 << 10, true),
+            (load(), remote, (4 << 10) - 1, false),
+            (load(), "http://127.0.0.1:8080", 1 << 20, false),
+            (load(), "http://localhost", 1 << 20, false),
+            (load().gzip(true), "http://[::1]:8080", 1 << 20, true),
+            (load().gzip(false), remote, 1 << 20, false),
+            (load().content_type(ContentType::ZipCsv), remote, 1 << 20, false),
+            (load().transformation(spec), remote, 1 << 20, false),
+        ] {
+            let session = Session::new(instance, "00Dx!secret").unwrap();
+            let wire = Wire { spec: &spec, session: &session };
+            assert_eq!(wire.packs(size), packs, "{spec:?} {instance} {size}");
+        }
+    }
+
+    #[test]
+    fn a_call_is_packed_once_and_only_if_that_makes_it_smaller() {
+        let body = Bytes::from("Name\nNorthwind\n".repeat(1000));
+        let call = |body: &Bytes, packs| Call {
+            tag: Tag(1),
+            request: Request::new(body.clone()),
+            expect: Expect::Whole { at_most: 10 },
+            packs,
+        };
+        let packed = call(&body, true).packed().packed();
+        assert!(packed.request.body().len() < body.len() / 10 && !packed.packs());
+        assert_eq!(packed.request.headers()["content-encoding"], "gzip");
+        for plain in [call(&body, false), call(&Bytes::from_static(b"x"), true)] {
+            let size = plain.request.body().len();
+            let sent = plain.packed();
+            assert_eq!(sent.request.body().len(), size);
+            assert!(sent.request.headers().is_empty());
         }
     }
 
@@ -771,7 +976,15 @@ mod tests {
                     .header("transfer-encoding", "chunked"),
                 "yet has a length",
             ),
-            (Response::builder().header("content-encoding", "gzip"), "compressed"),
+            (Response::builder().header("content-encoding", "br"), "compressed"),
+            (Response::builder().header("content-encoding", "gzip, gzip"), "compressed"),
+            (
+                Response::builder()
+                    .header("content-encoding", "gzip")
+                    .header("content-encoding", "gzip"),
+                "compressed",
+            ),
+            (Response::builder().header("content-encoding", "gzip"), "damaged"),
             (Response::builder().header("transfer-encoding", "gzip, chunked"), "gzip, chunked"),
         ];
         for (head, why) in cases {
@@ -781,6 +994,69 @@ mod tests {
         }
         let (_, reply) = take(&whole, Response::builder(), &[b"0123456789x"]);
         assert!(matches!(reply, Reply::Failed(Failure::Lost(_))), "{reply:?}");
+    }
+
+    fn packed(plain: &[u8]) -> Bytes {
+        gzip::pack(plain).unwrap()
+    }
+
+    fn in_gzip() -> http::response::Builder {
+        Response::builder().header("content-encoding", "GZIP")
+    }
+
+    #[test]
+    fn a_compressed_answer_is_framed_and_bounded_as_a_plain_one() {
+        let rows: String = (0..100_000).map(|n| format!("\"{n}\",\"Northwind\"\n")).collect();
+        let body = packed(format!("\"Id\",\"Name\"\n{rows}").as_bytes());
+        let expect = Expect::Rows { syntax: Syntax::Csv, have: None };
+        for size in [1 << 10, body.len()] {
+            let mut intake = expect.open(in_gzip().body(()).unwrap().into_parts().0);
+            let (mut records, mut largest) = (Vec::new(), 0);
+            let mut keep = |page: Page| {
+                let Page::Rows(rows) = page else { panic!() };
+                largest = largest.max(rows.records.len());
+                records.extend_from_slice(&rows.records);
+            };
+            for piece in body.chunks(size) {
+                let mut page = intake.push(piece).unwrap();
+                while let Some(rows) = page {
+                    keep(rows);
+                    page = intake.more().unwrap();
+                }
+            }
+            let (last, reply) = intake.finish();
+            last.map(&mut keep);
+            assert!(matches!(reply, Reply::Streamed(Received { rows: 100_000, .. })));
+            assert!(records == rows.as_bytes() && largest < 600 << 10, "{largest}");
+        }
+        // Whoever does not ask for more gets the rest in the end.
+        let (pages, reply) = take(&expect, in_gzip(), &[&body]);
+        assert!(matches!(reply, Reply::Streamed(Received { rows: 100_000, .. })));
+        assert_eq!(pages.len(), 2);
+
+        let bomb = packed(&vec![b' '; 8 << 20]);
+        let whole = Expect::Whole { at_most: 1 << 20 };
+        let (_, reply) = take(&whole, in_gzip(), &[&bomb]);
+        assert!(matches!(reply, Reply::Failed(Failure::Lost(why)) if why.contains("larger")));
+    }
+
+    #[test]
+    fn a_compressed_answer_that_is_cut_or_damaged_is_lost() {
+        let body = packed(&b"\"Id\"\n\"0015g00000Xb1cCAAR\"\n".repeat(40));
+        let mut damaged = body.to_vec();
+        damaged[body.len() - 6] ^= 1;
+        for expect in
+            [Expect::Whole { at_most: 10_000 }, Expect::Rows { syntax: Syntax::Csv, have: None }]
+        {
+            for piece in [&body[..body.len() / 2], &body[..body.len() - 1], &damaged] {
+                let (_, reply) = take(&expect, in_gzip(), &[piece]);
+                assert!(matches!(reply, Reply::Failed(Failure::Lost(_))), "{reply:?}");
+            }
+            let (_, reply) = take(&expect, in_gzip().header("content-length", 7), &[&body]);
+            assert!(matches!(reply, Reply::Failed(Failure::Lost(_))), "{reply:?}");
+            let (_, reply) = take(&expect, in_gzip(), &[]);
+            assert!(!matches!(reply, Reply::Failed(_)), "nothing is nothing: {reply:?}");
+        }
     }
 
     #[test]

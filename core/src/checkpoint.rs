@@ -15,8 +15,9 @@ use crate::ledger::{BatchRecord, JobRecord, Ledger, Sent, Stage};
 use crate::print::Fingerprint;
 use crate::spec::Spec;
 
-/// The version written. Another one is refused: a guess could load rows twice.
-const VERSION: u32 = 1;
+/// The version written. A later one is refused: a guess could load rows twice, or other rows than
+/// were meant. What came with version 2, all in the [`Spec`], is as if not said in one of version 1.
+const VERSION: u32 = 2;
 
 /// Where a run is, to be stored, and [resumed](crate::Job::resume) by another process perhaps.
 ///
@@ -140,7 +141,7 @@ impl TryFrom<Stored> for Checkpoint {
     /// Refuses what no run could have stored.
     fn try_from(stored: Stored) -> Result<Self, String> {
         let Stored { version, spec, jobs, batches } = stored;
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(format!(
                 "this is a checkpoint of version {version}, not {VERSION}: it is of another sfbulk"
             ));
@@ -201,10 +202,22 @@ mod tests {
     }
 
     #[test]
+    fn a_checkpoint_of_the_first_version_is_read() {
+        let old = r#"{"version":1,"spec":{"operation":"insert","object":"Account",
+            "externalId":null,"soql":null,"concurrency":"Parallel","version":"66.0","seed":7,
+            "recorded":false,"bounds":{}},"jobs":[{"id":"7505g00000Ab1CdAAJ","state":"Open"}],
+            "batches":[]}"#;
+        let (spec, ledger) = read(old).unwrap().into_parts();
+        assert_eq!(spec, Spec::insert("Account").seed(7));
+        assert!(ledger.jobs[0].inherited && ledger.batches.is_empty());
+    }
+
+    #[test]
     fn what_no_run_can_have_stored_is_refused() {
         let good = serde_json::to_string(&load(2)).unwrap();
         for (what, instead, why) in [
-            (r#""version":1"#, r#""version":2"#, "version 2"),
+            (r#""version":2"#, r#""version":3"#, "version 3"),
+            (r#""version":2"#, r#""version":0"#, "version 0"),
             (r#""start":10000"#, r#""start":10001"#, "do not follow on 10000"),
             (r#""end":20000"#, r#""end":10000"#, "do not follow"),
             (r#"[0,""#, r#"[1,""#, "is in no job"),

@@ -12,7 +12,11 @@
 //!    batch; and if that does not clear the doubt, *close* it, which is the fence, have its batches
 //!    *counted*, unless the answer to the close did, and list it again.
 //! 2. No job is in doubt. If none takes batches, and rows wait: *create* one, after a look at the
-//!    org's *limits*, if one is wanted and none was taken. (An empty input never makes a job.) If one is open: *submit* every batch that was cut.
+//!    org's *limits*, if one is wanted and none was taken. (An empty input never makes a job.) If one
+//!    is open: have it *transform* what it gets, if that is wanted: each job gets the spec before its
+//!    first batch. Then *submit* every batch that was cut. Of a job that does not know its spec for
+//!    certain nothing is lost, for there is nothing in it: the spec is uploaded again, and if the
+//!    server refuses that, another job takes its place.
 //! 3. A job's batches are not all final: *list* them, one request for all of them.
 //! 4. A batch is done: list the *files* of a query's result and *fetch* them in their order, one
 //!    at a time, so that rows come in the server's order; *fetch* the outcomes of a load's batches,
@@ -39,6 +43,7 @@ use crate::rows::Fate;
 pub(crate) enum Errand {
     Limits,
     Create,
+    Transform { job: usize },
     Submit { batch: usize },
     List { job: usize },
     Count { job: usize },
@@ -51,7 +56,7 @@ pub(crate) enum Errand {
 }
 
 impl Errand {
-    /// Whether it changes something in the org.
+    /// Whether it changes something in the org that outlives its job, or the job's end.
     pub(crate) fn is_write(self) -> bool {
         matches!(self, Self::Create | Self::Submit { .. } | Self::Close { .. } | Self::Abort { .. })
     }
@@ -111,10 +116,12 @@ fn sending(ledger: &Ledger, errands: &mut Vec<Errand>) {
         .filter(|(_, batch)| matches!(batch.stage, Stage::Cut))
         .map(|(batch, _)| Errand::Submit { batch })
         .peekable();
-    if cut.peek().is_some() && ledger.open_job().is_none() {
-        errands.push(if ledger.preflight.is_some() { Errand::Limits } else { Errand::Create });
-    } else {
-        errands.extend(cut);
+    match ledger.open_job() {
+        _ if cut.peek().is_none() => {}
+        None if ledger.preflight.is_some() => errands.push(Errand::Limits),
+        None => errands.push(Errand::Create),
+        Some(job) if !ledger.jobs[job].ready => errands.push(Errand::Transform { job }),
+        Some(_) => errands.extend(cut),
     }
 }
 
@@ -252,6 +259,17 @@ mod tests {
         assert_eq!(errands(&ledger, 4), [Errand::Create]);
         ledger.aborting = true;
         assert_eq!(errands(&ledger, 4), []);
+    }
+
+    #[test]
+    fn no_batch_is_sent_before_its_job_knows_how_to_read_it() {
+        let mut ledger = ledger(vec![Stage::Cut, Stage::Cut]);
+        ledger.jobs[0].ready = false;
+        assert_eq!(errands(&ledger, 4), [Errand::Transform { job: 0 }]);
+        ledger.jobs[0].retired = true;
+        assert_eq!(errands(&ledger, 4), [Errand::Create, CLOSE]);
+        ledger.stopped = Some(disk_full());
+        assert_eq!(errands(&ledger, 4), [CLOSE]);
     }
 
     #[test]

@@ -22,6 +22,7 @@
 //! 4. **Bounded**: never more batches held than [`Bounds::parallel`](crate::Bounds::parallel), and
 //!    no more asked for beyond [`Bounds::held`](crate::Bounds::held) bytes of them.
 //! 5. **Deterministic**: equal inputs, equal steps, to the byte. No clock, no chance but the seed.
+//!    The bytes are plain ones: a body is [packed](Call::packed) on its way, by the executor.
 //! 6. **Counted, never assumed**: a result is done when its rows are as many as the batch's (a load)
 //!    or, over all files, as many as `numberRecordsProcessed` (a query; every supported version of
 //!    the API tells it). Otherwise it is read again, and then an error that says the numbers.
@@ -96,6 +97,8 @@ pub struct Job {
     leave: Leave,
     /// How often it started over.
     starts: u32,
+    /// It was said that the server has something against the API's version.
+    warned: bool,
     /// The end was said.
     done: bool,
     /// What was said, if it is to be kept.
@@ -207,6 +210,7 @@ impl Job {
             save: Save::default(),
             leave: Leave::default(),
             starts: 0,
+            warned: false,
             done: false,
             transcript: spec.recorded.then(Transcript::default),
             spec,
@@ -523,6 +527,10 @@ impl Job {
         let (request, expect) = match errand {
             Errand::Limits => (wire.limits()?, whole),
             Errand::Create => (wire.create()?, whole),
+            Errand::Transform { job } => {
+                let expect = Expect::Nothing { at_most: bounds.document };
+                (wire.transform(ledger.jobs[job].id)?, expect)
+            }
             Errand::Submit { batch } => {
                 let job = ledger.open_job().ok_or_else(gone)?;
                 let body = self.bodies.get(&batch).cloned().unwrap_or_default();
@@ -573,7 +581,8 @@ impl Job {
                 (wire.set_state(ledger.jobs[job].id, JobState::Aborted)?, whole)
             }
         };
-        Ok(Call { tag, request, expect })
+        let packs = matches!(errand, Errand::Submit { .. }) && wire.packs(request.body().len());
+        Ok(Call { tag, request, expect, packs })
     }
 }
 

@@ -92,6 +92,10 @@ pub(crate) struct JobRecord {
     /// It takes no more batches: an earlier run created it, a query was lost in it, it is old, or it
     /// is being closed.
     pub(crate) retired: bool,
+    /// It knows how to read its batches: no transformation is wanted, or it has the spec.
+    pub(crate) ready: bool,
+    /// It may have the spec although nobody said so.
+    pub(crate) may_be_ready: bool,
     /// An earlier run created it.
     pub(crate) inherited: bool,
     /// It may hold batches that are not known.
@@ -406,6 +410,8 @@ impl JobRecord {
             given_up: false,
             born: Time::ZERO,
             retired: false,
+            ready: true,
+            may_be_ready: false,
             inherited: false,
             doubt: false,
             opaque: false,

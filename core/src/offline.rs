@@ -155,7 +155,7 @@ impl<S: Service> Offline<S> {
         Ok(())
     }
 
-    fn arrive(&mut self, Call { tag, request, expect }: Call) {
+    fn arrive(&mut self, Call { tag, request, expect, .. }: Call) {
         match self.service.handle(self.now, request) {
             Ok(answer) => {
                 let (pages, reply) = expect.take_in(answer);

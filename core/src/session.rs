@@ -64,6 +64,12 @@ impl Session {
         &self.instance
     }
 
+    /// Whether the org is on this machine, as the practice org is.
+    pub(crate) fn is_of_this_machine(&self) -> bool {
+        let uri = self.instance.parse::<Uri>();
+        uri.is_ok_and(|uri| uri.host().is_some_and(is_loopback))
+    }
+
     /// The token as the value of `X-SFDC-Session`, marked sensitive so that no transcript and no
     /// `Debug` shows it.
     pub(crate) fn header(&self) -> HeaderValue {

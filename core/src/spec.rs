@@ -15,6 +15,12 @@ const VERSION: &str = "66.0";
 /// The first version that takes archives (topic "Load Binary Attachments").
 const ZIP_SINCE: u32 = 20;
 
+/// A transformation spec is shorter than so many characters (topic "Mapping Data Fields"),
+const LONGEST_TRANSFORMATION: usize = 8192;
+
+/// and has these columns.
+const TRANSFORMATION: [&str; 4] = ["Salesforce Field", "Csv Header", "Value", "Hint"];
+
 /// The most records a chunk may have (topic "PK Chunking Header").
 const LARGEST_CHUNK: u32 = 250_000;
 
@@ -38,6 +44,18 @@ pub struct Spec {
     pub(crate) concurrency: ConcurrencyMode,
     #[serde(default = "csv")]
     pub(crate) content_type: ContentType,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) assignment_rule: Option<RecordId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) line_ending: Option<LineEnding>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) transformation: Option<String>,
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub(crate) server_retries: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) client: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gzip: Option<bool>,
     pub(crate) version: String,
     pub(crate) seed: u64,
     pub(crate) recorded: bool,
@@ -68,6 +86,26 @@ impl PkChunking {
         let start = self.start_row.map(|id| format!("startRow={id}"));
         let items: Vec<String> = [size, parent, start].into_iter().flatten().collect();
         if items.is_empty() { "true".into() } else { items.join("; ") }
+    }
+}
+
+/// How the server reads line ends within the values of text areas (topic "Line Ending Header").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum LineEnding {
+    /// A line feed, as on Unix.
+    Lf,
+    /// A carriage return and a line feed, as on Windows.
+    Crlf,
+}
+
+impl LineEnding {
+    /// As the header has it.
+    pub(crate) fn header(self) -> &'static str {
+        match self {
+            Self::Lf => "LF",
+            Self::Crlf => "CRLF",
+        }
     }
 }
 
@@ -165,6 +203,12 @@ impl Spec {
             chunking: None,
             concurrency: ConcurrencyMode::Parallel,
             content_type: csv(),
+            assignment_rule: None,
+            line_ending: None,
+            transformation: None,
+            server_retries: true,
+            client: None,
+            gzip: None,
             version: VERSION.into(),
             seed: 0,
             recorded: false,
@@ -235,6 +279,66 @@ impl Spec {
     #[must_use]
     pub fn content_type(mut self, content_type: ContentType) -> Self {
         self.content_type = content_type;
+        self
+    }
+
+    /// Has this assignment rule of the org give new or changed cases or leads an owner. It is an error
+    /// for other objects, and for deletes.
+    #[must_use]
+    pub fn assignment_rule(mut self, id: RecordId) -> Self {
+        self.assignment_rule = Some(id);
+        self
+    }
+
+    /// How the server is to read line ends within values. It is an error for queries.
+    #[must_use]
+    pub fn line_ending(mut self, ending: LineEnding) -> Self {
+        self.line_ending = Some(ending);
+        self
+    }
+
+    /// Has the server read CSV files whose columns are not named like the object's fields, by a
+    /// *transformation spec* (topic "Mapping Data Fields"): a CSV text of less than 8,192 characters
+    /// with the columns `Salesforce Field`, `Csv Header`, `Value` (where the file has none) and
+    /// `Hint` (a date's pattern, or the expression for true). Columns that it does not name are left
+    /// out. It is for loads of CSV.
+    ///
+    /// ```
+    /// # use sfbulk::Spec;
+    /// let spec = "Salesforce Field,Csv Header,Value,Hint\n\
+    ///             LastName,Full name,,\n\
+    ///             Company,Firm,Unknown Ltd,\n";
+    /// let load = Spec::insert("Lead").transformation(spec);
+    /// ```
+    #[must_use]
+    pub fn transformation(mut self, spec: impl Into<String>) -> Self {
+        self.transformation = Some(spec.into());
+        self
+    }
+
+    /// Has the server not try again by itself what it could not finish of a batch (topic "Batch
+    /// Retry Header"): the batch fails at once, for somebody to look at.
+    #[must_use]
+    pub fn no_server_retries(mut self) -> Self {
+        self.server_retries = false;
+        self
+    }
+
+    /// The application's name and version in the org's event logs, for example `MyApp/1.0` (topic
+    /// "Call Options Header"); sfbulk's own unless said. Printable ASCII without blanks at its ends,
+    /// commas and semicolons.
+    #[must_use]
+    pub fn client(mut self, name: impl Into<String>) -> Self {
+        self.client = Some(name.into());
+        self
+    }
+
+    /// Whether bodies are compressed on their way, in both directions. Unless said they are, but not
+    /// to an org on this machine, where nothing is gained. Batches below 4 KB and archives go as
+    /// they are in any case, and so do those that the server transforms.
+    #[must_use]
+    pub fn gzip(mut self, gzip: bool) -> Self {
+        self.gzip = Some(gzip);
         self
     }
 
@@ -347,10 +451,60 @@ impl Spec {
         if self.is_zip() && number(&self.version).is_some_and(|number| number < ZIP_SINCE) {
             return bad(format!("archives need the API version {ZIP_SINCE}.0 or a later one"));
         }
+        self.check_headers().or_else(|why| bad(why.into()))?;
+        if self.transformation.as_ref().is_some() {
+            self.check_transformation()
+                .or_else(|why| bad(format!("the transformation spec {why}")))?;
+        }
         if self.bounds.parallel == 0 {
             return bad("at least one upload must be allowed at a time".into());
         }
         Ok(())
+    }
+}
+
+/// What is said beside the operation and the records.
+impl Spec {
+    fn check_headers(&self) -> Result<(), &'static str> {
+        let loads =
+            matches!(self.operation, Operation::Insert | Operation::Update | Operation::Upsert);
+        let assigned = ["Case", "Lead"].iter().any(|name| self.object.eq_ignore_ascii_case(name));
+        if self.assignment_rule.is_some() && !(loads && assigned) {
+            return Err("assignmentRuleId is for inserts, updates and upserts of Case and Lead");
+        }
+        if self.line_ending.is_some() && self.operation.is_query() {
+            return Err("Sforce-Line-Ending is for loads: a query sends no values");
+        }
+        let good = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b';');
+        let is_name =
+            |name: &str| !name.is_empty() && name.trim() == name && name.bytes().all(good);
+        if self.client.as_deref().is_some_and(|name| !is_name(name)) {
+            return Err("the client's name is printable ASCII without commas and semicolons");
+        }
+        Ok(())
+    }
+
+    /// Topic "Mapping Data Fields". The server judges what its rows say.
+    fn check_transformation(&self) -> Result<(), String> {
+        let text = self.transformation.as_deref().unwrap_or_default();
+        if self.operation.is_query() || self.content_type != ContentType::Csv {
+            return Err("is for loads of CSV".into());
+        }
+        if text.chars().count() >= LONGEST_TRANSFORMATION {
+            return Err(format!("has {LONGEST_TRANSFORMATION} characters or more"));
+        }
+        let mut reader = csv::Reader::from_reader(text.as_bytes());
+        let unreadable = |error: csv::Error| format!("is no CSV text: {error}");
+        if reader.headers().map_err(unreadable)?.iter().ne(TRANSFORMATION) {
+            return Err(format!("has not the columns {}", TRANSFORMATION.join(",")));
+        }
+        let fields = reader.records().map(|row| row.map(|row| !row[0].trim().is_empty()));
+        let fields: Vec<bool> = fields.collect::<Result<_, _>>().map_err(unreadable)?;
+        match fields.iter().position(|named| !named) {
+            Some(row) => Err(format!("names no Salesforce Field in its row {}", row + 1)),
+            None if fields.is_empty() => Err("has no rows".into()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -374,6 +528,10 @@ fn number(version: &str) -> Option<u32> {
 /// The format of records unless another one is asked for: the fastest (topic "Content Type Header").
 fn csv() -> ContentType {
     ContentType::Csv
+}
+
+fn yes() -> bool {
+    true
 }
 
 #[cfg(test)]
@@ -402,11 +560,60 @@ mod tests {
             Spec::insert("Account").content_type(ContentType::Other("YAML".into())),
             Spec::query("SELECT Id FROM Account").content_type(ContentType::ZipCsv),
             Spec::insert("Attachment").content_type(ContentType::ZipXml).version("19.0"),
+            Spec::insert("Account").assignment_rule(RULE.parse().unwrap()),
+            Spec::delete("Lead").assignment_rule(RULE.parse().unwrap()),
+            Spec::query("SELECT Id FROM Lead").assignment_rule(RULE.parse().unwrap()),
+            Spec::query("SELECT Id FROM Account").line_ending(LineEnding::Lf),
+            Spec::insert("Account").client(""),
+            Spec::insert("Account").client("MyApp/1.0, debug"),
+            Spec::insert("Account").client("a;b"),
+            Spec::insert("Account").client("a\r\nx: y"),
+            Spec::insert("Account").client("Müller"),
+            Spec::insert("Account").client("MyApp "),
             Spec::insert("Account").bounds(Bounds { parallel: 0, ..Bounds::default() }),
         ] {
             assert_eq!(bad.check().unwrap_err().kind(), ErrorKind::Usage, "{bad:?}");
         }
     }
+
+    #[test]
+    fn what_is_good_for_an_operation_is_taken() {
+        let rule = || RULE.parse::<RecordId>().unwrap();
+        for good in [
+            Spec::insert("case").assignment_rule(rule()).client("MyApp/1.0 (nightly)"),
+            Spec::upsert("Lead", "Erp_Key__c").assignment_rule(rule()).line_ending(LineEnding::Lf),
+            Spec::query("SELECT Id FROM Account").no_server_retries().gzip(false),
+        ] {
+            good.check().unwrap();
+            let text = serde_json::to_string(&good).unwrap();
+            assert_eq!(serde_json::from_str::<Spec>(&text).unwrap(), good);
+        }
+    }
+
+    #[test]
+    fn a_transformation_that_cannot_be_is_refused() {
+        let head = "Salesforce Field,Csv Header,Value,Hint\n";
+        let load = |rows: &str| Spec::insert("Lead").transformation(format!("{head}{rows}"));
+        load("Name,\"Contact, person\",,\nSeen__c,Seen on,,dd.MM.yyyy\n").check().unwrap();
+        for (bad, why) in [
+            (load(""), "has no rows"),
+            (load("Name,Firm,\n"), "no CSV text"),
+            (load("Name,Firm,,\n,Other,,\n"), "in its row 2"),
+            (load(&"Name,Firm,,\n".repeat(800)), "8192 characters"),
+            (Spec::insert("Lead").transformation(""), "has not the columns"),
+            (
+                Spec::insert("Lead").transformation("Field,Header\nName,Firm\n"),
+                "has not the columns",
+            ),
+            (load("Name,Firm,,\n").content_type(ContentType::Json), "loads of CSV"),
+            (Spec::query("SELECT Id FROM Lead").transformation(head), "loads of CSV"),
+        ] {
+            let error = bad.check().unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    const RULE: &str = "01Q5g000000AbCdEAK";
 
     #[test]
     fn each_upload_keeps_its_share_of_memory() {

@@ -74,6 +74,9 @@ pub enum Reason {
 pub enum Note {
     /// The job was created.
     Created(JobId),
+    /// The server warns of something, in these words: the version of the API spoken will not be
+    /// served for ever. Said once in a run.
+    Warning(String),
     /// The server took a batch.
     Accepted {
         /// The batch.

@@ -15,7 +15,7 @@
 //!      0.900 = …                                     the end
 //! ```
 //!
-//! What is in it: requests, answers, records, and when. **What is not: a session, a cookie, or the
+//! What is in it: requests, answers, records, and when; bodies plain, however they went. **What is not: a session, a cookie, or the
 //! org's address.** Requests are written down without their host and without headers that are marked
 //! sensitive; of an answer's headers only those that the machine reads; and where the server's words
 //! repeat a session of this run or the org's host, these are blanked out. Pages are as they came:
@@ -26,6 +26,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::ACCEPT_ENCODING;
 use http::{HeaderMap, Request, Response};
 use serde::{Deserialize, Serialize};
 
@@ -36,13 +37,14 @@ use crate::step::{Step, Summary};
 use crate::time::Time;
 
 /// The headers of an answer that the machine reads.
-const READ: [&str; 8] = [
+const READ: [&str; 9] = [
     "content-type",
     "content-length",
     "content-encoding",
     "date",
     "location",
     "retry-after",
+    "warning",
     "x-sfdc-request-id",
     "x-request-id",
 ];
@@ -180,8 +182,9 @@ impl Sent {
     fn new(tag: Tag, request: &Request<Bytes>) -> Self {
         let mut headers = Vec::new();
         for (name, value) in request.headers() {
-            // The client's version may be another one at a replay.
-            if !value.is_sensitive() && name != "sforce-call-options" {
+            // At a replay the client's version may be another one, and the org elsewhere.
+            let differs = name == "sforce-call-options" || name == ACCEPT_ENCODING;
+            if !value.is_sensitive() && !differs {
                 headers.push((name.to_string(), lossy(value.as_bytes())));
             }
         }

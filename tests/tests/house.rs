@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 /// The level of each file of the core. A file imports only from files of a lower level; `error` and
 /// `id` speak of each other (an error names a job, an id that is none is an error), and a module's
 /// front page (`rows/mod.rs`, `lib.rs`) names what it holds.
-const LEVELS: [(&str, u32); 47] = [
+const LEVELS: [(&str, u32); 48] = [
     ("text", 0),
     ("time", 0),
     ("print", 0),
     ("xml", 0),
     ("soql", 0),
     ("backoff", 0),
+    ("gzip", 0),
     ("id", 1),
     ("error", 1),
     ("info", 2),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use http::header::WARNING;
+
 use super::{Flight, Job, SECOND_LOOK, file_of};
 use crate::call::{Count, Received, Reply, Tag};
 use crate::document::{Document, excerpt};
@@ -19,11 +21,15 @@ use crate::step::Note;
 use crate::time::Time;
 use crate::transcript::Line;
 
+/// How much of a warning is passed on, in characters.
+const WARNED: usize = 300;
+
 impl Job {
     /// A call ended. A reply to a tag that is not under way is ignored.
     pub fn reply(&mut self, tag: Tag, now: Time, reply: Reply) {
         self.record(|hide| Some(Line::ended(now, tag, &reply, hide)));
         let Some(flight) = self.under_way.remove(&tag) else { return };
+        self.heed(&reply);
         let verdict = judge(reply);
         if !matches!(&verdict, Verdict::Refused(refusal) if refusal.class == Class::Unsent) {
             self.pace.reached();
@@ -46,12 +52,30 @@ impl Job {
 
 /// Done.
 impl Job {
+    /// Passes on the first warning of the run: the API's version is about to be retired (topic
+    /// "Warning Header").
+    fn heed(&mut self, reply: &Reply) {
+        let Reply::Whole(response) = reply else { return };
+        let mut warnings = response.headers().get_all(WARNING).iter();
+        let text =
+            warnings.find_map(|value| value.to_str().ok().filter(|it| it.starts_with("299")));
+        if let Some(text) = text.filter(|_| !self.warned) {
+            self.warned = true;
+            let text = text.chars().take(WARNED).collect::<String>();
+            self.note(Note::Warning(self.login.blanked(&text)));
+        }
+    }
+
     /// Takes the answer to an errand. The error says why it is not the answer that was wanted.
     fn done(&mut self, flight: Flight, answer: Answer, now: Time) -> Result<(), String> {
         let errand = flight.errand;
         match (errand, answer) {
             (Errand::Create, Answer::Document(Document::JobInfo(info))) => {
                 self.created(&info, now)?;
+            }
+            // Nobody knows what its answer looks like, and nothing stands in it.
+            (Errand::Transform { job }, Answer::Document(_) | Answer::Streamed(_)) => {
+                self.ledger.jobs[job].ready = true;
             }
             (Errand::Submit { batch }, Answer::Document(Document::BatchInfo(info))) => {
                 self.accepted(batch, &info, now)?;
@@ -125,7 +149,9 @@ impl Job {
     fn created(&mut self, info: &JobInfo, now: Time) -> Result<(), String> {
         let id = info.id.ok_or("the answer names no job")?;
         let doubt = self.spec.chunking.is_some(); // it will hold batches that nobody here sent
-        self.ledger.jobs.push(JobRecord { doubt, born: now, ..JobRecord::new(id, JobState::Open) });
+        let ready = self.spec.transformation.is_none();
+        let job = JobRecord { doubt, ready, born: now, ..JobRecord::new(id, JobState::Open) };
+        self.ledger.jobs.push(job);
         self.save.must = true;
         self.summary.jobs.push(id);
         self.note(Note::Created(id));
@@ -403,6 +429,9 @@ impl Job {
                 if errand == Errand::Create && leaves_open(code.as_ref()) {
                     self.note(Note::Orphan);
                 }
+                if let Errand::Transform { job } = errand {
+                    self.ledger.jobs[job].may_be_ready |= leaves_open(code.as_ref());
+                }
                 if !self.try_again(errand, false, &info.to_string(), again, now) {
                     let error = self.failure(errand, ErrorKind::Unreachable, "failed too often");
                     self.give_up(errand, error.answered(info));
@@ -415,8 +444,13 @@ impl Job {
             (Errand::Abort { job }, _) if is_closed(code.as_ref(), &info) => {
                 self.job_ended(job, JobState::Aborted);
             }
-            // It crossed with our own abort.
+            // It crossed with our own abort, or close.
             (Errand::Submit { .. }, _) if self.ledger.aborting => {}
+            (Errand::Transform { job }, _) if !self.ledger.jobs[job].is_open() => {}
+            (Errand::Transform { job }, _) if self.replaces(job) => {
+                self.ledger.jobs[job].retired = true;
+                self.note_retry(errand, &info.to_string(), Duration::ZERO);
+            }
             // The content of one batch is at fault; the next one may be good.
             (Errand::Submit { batch }, _)
                 if is_about_content(code.as_ref()) && !self.ledger.query =>
@@ -443,6 +477,13 @@ impl Job {
                 self.give_up(errand, error.answered(info));
             }
         }
+    }
+
+    /// Whether another job can take the place of one that refuses its spec, perhaps because it has it.
+    fn replaces(&self, job: usize) -> bool {
+        let jobs = &self.ledger.jobs;
+        let replaced = jobs.iter().filter(|job| job.retired && !job.ready).count();
+        jobs[job].may_be_ready && replaced + 1 < self.spec.bounds.few_tries as usize
     }
 
     fn failed_unseen(&mut self, batch: usize) -> bool {
@@ -485,6 +526,7 @@ impl Job {
             }
             Errand::Submit { batch } => self.lose_query(batch),
             Errand::Create => self.note(Note::Orphan),
+            Errand::Transform { job } => self.ledger.jobs[job].may_be_ready = true,
             _ => {}
         }
         let few = broken && (matches!(errand, Errand::Fetch { .. }) || self.pace.is_new());
@@ -588,6 +630,7 @@ impl Job {
                 }
             }
             Errand::Create
+            | Errand::Transform { .. }
             | Errand::Submit { .. }
             | Errand::Files { .. }
             | Errand::Fetch { .. } => {}
@@ -606,7 +649,8 @@ impl Job {
     fn placed(&self, errand: Errand, error: Error) -> Error {
         match errand {
             Errand::Limits | Errand::Create => error,
-            Errand::List { job }
+            Errand::Transform { job }
+            | Errand::List { job }
             | Errand::Count { job }
             | Errand::Close { job }
             | Errand::Abort { job } => error.of_job(self.ledger.jobs[job].id),
@@ -635,6 +679,7 @@ impl Job {
             Errand::Create => {
                 format!("creating the job ({} {})", self.spec.operation, self.spec.object)
             }
+            Errand::Transform { .. } => "uploading the transformation spec".into(),
             Errand::Submit { .. } if self.ledger.query => "sending the query".into(),
             Errand::Submit { batch } => format!("sending batch {}", batch + 1),
             Errand::List { .. } => "listing the batches".into(),
