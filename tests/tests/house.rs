@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The level of each file of the core. A file imports only from files of a lower level; `error` and
 /// `id` speak of each other (an error names a job, an id that is none is an error), and a module's
 /// front page (`rows/mod.rs`, `lib.rs`) names what it holds.
-const LEVELS: [(&str, u32); 42] = [
+const LEVELS: [(&str, u32); 45] = [
     ("text", 0),
     ("time", 0),
     ("print", 0),
@@ -23,10 +23,13 @@ const LEVELS: [(&str, u32); 42] = [
     ("rows/scan", 4),
     ("rows/inlet", 4),
     ("rows/encode", 4),
+    ("rows/archive", 4),
+    ("rows/binary", 4),
     ("rows/batch", 5),
     ("rows/content", 6),
     ("rows/cut", 6),
     ("rows/pack", 6),
+    ("rows/zip", 6),
     ("rows/frame", 6),
     ("rows/records", 6),
     ("rows/outcome", 6),
