@@ -512,6 +512,11 @@ impl Job {
                 let (job, id) = (sent.job, sent.id);
                 (wire.result(ledger.jobs[job].id, id)?, list)
             }
+            Errand::Chunk { batch } => {
+                let sent = ledger.sent(batch).ok_or_else(gone)?;
+                let (job, id) = (sent.job, sent.id);
+                (wire.request_of(ledger.jobs[job].id, id)?, whole)
+            }
             Errand::Fetch { batch, file } if ledger.query => {
                 let sent = ledger.sent(batch).ok_or_else(gone)?;
                 let (job, id) = (sent.job, sent.id);
@@ -609,7 +614,8 @@ impl Job {
         let ledger = &self.ledger;
         if !ledger.cut_off {
             let writing = self.under_way.values().any(|flight| flight.errand.is_write());
-            if writing || (0..ledger.jobs.len()).any(|job| ledger.is_to_end(job)) {
+            let asking = ledger.failed_chunk.is_some();
+            if asking || writing || (0..ledger.jobs.len()).any(|job| ledger.is_to_end(job)) {
                 return None;
             }
         }
