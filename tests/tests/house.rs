@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The level of each file of the core. A file imports only from files of a lower level; `error` and
 /// `id` speak of each other (an error names a job, an id that is none is an error), and a module's
 /// front page (`rows/mod.rs`, `lib.rs`) names what it holds.
-const LEVELS: [(&str, u32); 45] = [
+const LEVELS: [(&str, u32); 50] = [
     ("text", 0),
     ("time", 0),
     ("print", 0),
@@ -22,19 +22,24 @@ const LEVELS: [(&str, u32); 45] = [
     ("document", 3),
     ("rows/scan", 4),
     ("rows/inlet", 4),
-    ("rows/encode", 4),
     ("rows/archive", 4),
     ("rows/binary", 4),
+    ("rows/encode/row", 4),
+    ("rows/encode/csv", 5),
+    ("rows/encode/nested", 5),
+    ("rows/encode/json", 6),
+    ("rows/encode/xml", 6),
     ("rows/batch", 5),
+    ("rows/encode", 7),
     ("rows/content", 6),
     ("rows/cut", 6),
-    ("rows/pack", 6),
-    ("rows/zip", 6),
+    ("rows/pack", 8),
+    ("rows/zip", 8),
     ("rows/frame", 6),
     ("rows/records", 6),
     ("rows/outcome", 6),
     ("rows/decode", 7),
-    ("rows/source", 7),
+    ("rows/source", 9),
     ("rows/text", 7),
     ("rows/mod", 8),
     ("call", 9),

@@ -12,8 +12,8 @@
 //!
 //! | level | files |
 //! |---|---|
-//! | 0 | `scan` where does a record begin?, `inlet` where bytes come in, `encode` a serde row as a record, `archive` a ZIP archive, `binary` rows for files |
-//! | 1 | `batch` what is cut, and its limits |
+//! | 0 | `scan` where does a record begin?, `inlet` where bytes come in, `archive` a ZIP archive, `binary` rows for files |
+//! | 1 | `batch` what is cut, and its limits, `encode` a serde row as a record of any syntax |
 //! | 2 | `cut` text → batches, `pack` typed rows → batches, `zip` typed rows and their files → batches, `frame` results → pages, `records` raw records, `content` what a batch says, `outcome` what became of each row |
 //! | 3 | `decode` pages → typed rows, `source` where batches come from, `text` pages → one CSV text |
 

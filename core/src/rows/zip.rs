@@ -10,12 +10,12 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use super::archive::{END, Entry, Packer, room, write};
-use super::batch::{Batch, Limits, check_length, check_names, input};
-use super::encode::Columns;
+use super::batch::{Batch, Limits, input};
+use super::encode::Encoder;
 use crate::error::{Error, ErrorKind};
+use crate::info::Syntax;
 
 /// The most bytes of a batch's files and records, unpacked (topic "Limits": 20 MB).
 pub const ZIP_UNPACKED: usize = 20_000_000;
@@ -43,13 +43,14 @@ const RECORDS: &str = "request.txt";
 /// It holds a batch, and the files of one more row, both packed.
 ///
 /// ```
+/// use sfbulk::Syntax;
 /// use sfbulk::rows::{Limits, ZipCutter};
 ///
 /// #[derive(serde::Serialize)]
 /// #[serde(rename_all = "PascalCase")]
 /// struct Logo { name: &'static str, folder_id: &'static str, body: &'static str }
 ///
-/// let mut cutter = ZipCutter::new(Limits::default());
+/// let mut cutter = ZipCutter::new(Syntax::Csv, Limits::default());
 /// for name in ["Logo", "The same logo"] {
 ///     cutter.push(&Logo { name, folder_id: "00l5g000000AbCdAAK", body: "#logos/new.png" })?;
 ///     while let Some(path) = cutter.wanted() {
@@ -57,7 +58,7 @@ const RECORDS: &str = "request.txt";
 ///         cutter.file(b"the file, or the next piece of it")?;
 ///         cutter.end_file()?;
 ///     }
-///     assert!(cutter.next()?.is_none());
+///     assert!(cutter.end_row()?.is_none());
 /// }
 /// let batch = cutter.finish()?.expect("two rows");
 /// assert!(batch.rows == (0..2) && batch.body.starts_with(b"PK"));
@@ -66,8 +67,7 @@ const RECORDS: &str = "request.txt";
 pub struct ZipCutter<T> {
     limits: Limits,
     binary: Vec<String>,
-    columns: Columns,
-    header: Vec<u8>,
+    encoder: Encoder,
     /// The records of the batch, the first one's row, and its files by their names.
     records: Vec<u8>,
     count: u64,
@@ -92,13 +92,13 @@ struct AtHand {
 }
 
 impl<T: Serialize> ZipCutter<T> {
-    /// A cutter that has seen no rows yet. `limits.bytes` are those of the archive.
-    pub fn new(limits: Limits) -> Self {
+    /// A cutter that has seen no rows yet. The records are written in this syntax, and `limits.bytes`
+    /// are those of the archive.
+    pub fn new(syntax: Syntax, limits: Limits) -> Self {
         Self {
             limits: limits.within_the_vendors(),
             binary: BINARY_FIELDS.map(Into::into).into(),
-            columns: Columns::default(),
-            header: Vec::new(),
+            encoder: Encoder::new(syntax),
             records: Vec::new(),
             count: 0,
             row: 0,
@@ -124,14 +124,13 @@ impl<T: Serialize> ZipCutter<T> {
     /// on every method returns that error.
     pub fn push(&mut self, row: &T) -> Result<(), Error> {
         self.unless_failed(|this| {
-            let mut at_hand = AtHand { record: this.encode(row)?, ..AtHand::default() };
-            for name in references(row, &this.binary)? {
-                match this.files.get(&name) {
-                    Some(file) => {
-                        at_hand.files.insert(name, file.clone());
-                    }
-                    None if !at_hand.wanted.contains(&name) => at_hand.wanted.push(name),
-                    None => {}
+            let mut at_hand = AtHand::default();
+            this.encoder.record(row, &mut at_hand.record)?;
+            for path in this.references()? {
+                if let Some(file) = this.files.get(&path) {
+                    at_hand.files.insert(path, file.clone());
+                } else if !at_hand.wanted.contains(&path) {
+                    at_hand.wanted.push(path);
                 }
             }
             this.at_hand = Some(at_hand);
@@ -153,8 +152,8 @@ impl<T: Serialize> ZipCutter<T> {
             let (at_hand, name) = this.coming()?;
             let packer = at_hand.coming.get_or_insert_with(Packer::new);
             packer.push(piece).map_err(|error| broken(&error))?;
-            let (plain, packed) = packer.sizes();
-            if plain > ZIP_UNPACKED || room(&name, packed) > most {
+            let (unpacked, bytes) = packer.sizes();
+            if unpacked > ZIP_UNPACKED || room(&name, bytes) > most {
                 return Err(input(format!(
                     "its file {name} is too large: a batch takes {most} bytes, {ZIP_UNPACKED} unpacked"
                 )));
@@ -178,7 +177,7 @@ impl<T: Serialize> ZipCutter<T> {
     /// Puts the row into a batch, when all its files are there; returns a batch when one is full.
     ///
     /// Fails with [`ErrorKind::Input`] if the row and its files pass a limit even alone.
-    pub fn next(&mut self) -> Result<Option<Batch>, Error> {
+    pub fn end_row(&mut self) -> Result<Option<Batch>, Error> {
         self.unless_failed(|this| {
             if this.wanted().is_some() {
                 return Err(Error::new(ErrorKind::Usage, "a file of this row is still wanted"));
@@ -189,8 +188,11 @@ impl<T: Serialize> ZipCutter<T> {
                 batch = this.cut();
                 let size = this.size_with(&at_hand);
                 if !size.fits(this.limits) {
-                    return Err(too_large(&at_hand, size, this.limits));
+                    return Err(too_large(&at_hand, &size, this.limits));
                 }
+            }
+            if this.count > 0 {
+                this.records.extend_from_slice(this.encoder.between());
             }
             this.records.extend_from_slice(&at_hand.record);
             this.files.extend(at_hand.files);
@@ -204,7 +206,7 @@ impl<T: Serialize> ZipCutter<T> {
 
     /// There are no more rows: returns the batch with the last ones, if they are in none yet.
     pub fn finish(&mut self) -> Result<Option<Batch>, Error> {
-        match self.next()? {
+        match self.end_row()? {
             None => Ok(self.cut()),
             full => Ok(full),
         }
@@ -237,22 +239,20 @@ impl<T: Serialize> ZipCutter<T> {
         Ok((at_hand, name))
     }
 
-    /// Makes the row a record, and judges it.
-    fn encode(&mut self, row: &T) -> Result<Vec<u8>, Error> {
-        let mut record = Vec::new();
-        let refused = |why| input(format!("this row cannot be sent: {why}"));
-        self.columns.write(row, &mut record).map_err(refused)?;
-        if self.header.is_empty() {
-            check_names(self.columns.names())?;
-            self.columns.write_header(&mut self.header);
-        }
-        check_length(&record, self.columns.names())?;
-        Ok(record)
+    /// The paths in the binary fields of the row at hand.
+    fn references(&self) -> Result<Vec<String>, Error> {
+        let is_binary =
+            |name: &str| self.binary.iter().any(|field| field.eq_ignore_ascii_case(name));
+        let cells = self.encoder.cells().filter(|(name, text)| is_binary(name) && !text.is_empty());
+        cells.map(|(name, text)| Ok(path(name, text)?.to_owned())).collect()
     }
 
     /// What the batch would come to with this row.
     fn size_with(&self, row: &AtHand) -> Size {
-        let records = self.header.len() + self.records.len() + row.record.len();
+        let between = if self.count == 0 { &[] } else { self.encoder.between() };
+        let parts =
+            [&*self.encoder.head(), &self.records, between, &row.record, self.encoder.tail()];
+        let records = parts.iter().map(|part| part.len()).sum();
         let new = row.files.iter().filter(|(name, _)| !self.files.contains_key(*name));
         let mut size = Size { bytes: END + room(RECORDS, records), unpacked: records, files: 1 };
         for (name, entry) in self.files.iter().chain(new) {
@@ -267,7 +267,8 @@ impl<T: Serialize> ZipCutter<T> {
         if self.count == 0 {
             return None;
         }
-        let records = [&*self.header, &std::mem::take(&mut self.records)].concat();
+        let records = std::mem::take(&mut self.records);
+        let records = [&*self.encoder.head(), &records, self.encoder.tail()].concat();
         let (records, files) = (Entry::stored(records), std::mem::take(&mut self.files));
         let files = files.iter().map(|(name, entry)| (name.as_str(), entry));
         let body = write(std::iter::once((RECORDS, &records)).chain(files)).into();
@@ -297,34 +298,14 @@ impl Size {
     }
 }
 
-/// The paths in the binary fields of a row.
-fn references<T: Serialize>(row: &T, binary: &[String]) -> Result<Vec<String>, Error> {
-    let row = serde_json::to_value(row).map_err(|why| input(format!("this row: {why}")))?;
-    let mut paths = Vec::new();
-    for (name, value) in row.as_object().into_iter().flatten() {
-        let is_binary = binary.iter().any(|field| field.eq_ignore_ascii_case(name));
-        let text = match value {
-            Value::String(text) if is_binary => text.as_str(),
-            Value::Null => continue,
-            _ if is_binary => "",
-            _ => continue,
-        };
-        if matches!(text, "" | "#N/A") && value.is_string() {
-            continue; // nothing is said of the field, or it is cleared
-        }
-        let path = text.strip_prefix('#').ok_or_else(|| "it does not begin with #".to_owned());
-        match path.and_then(|path| check_path(path).map(|()| path)) {
-            Ok(path) => paths.push(path.to_owned()),
-            Err(why) => {
-                let shown: String = text.chars().take(80).collect();
-                return Err(input(format!("the field {name} names no file: {shown:?}: {why}"))
-                    .advise(
-                        "a binary field holds # and the path of a file, such as #photos/ada.png",
-                    ));
-            }
-        }
-    }
-    Ok(paths)
+/// The path in a binary field.
+fn path<'a>(field: &str, text: &'a str) -> Result<&'a str, Error> {
+    let path = text.strip_prefix('#').ok_or_else(|| "it does not begin with #".to_owned());
+    path.and_then(|path| check_path(path).map(|()| path)).map_err(|why| {
+        let shown: String = text.chars().take(80).collect();
+        input(format!("the field {field} names no file: {shown:?}: {why}"))
+            .advise("a binary field holds # and the path of a file, such as #photos/ada.png")
+    })
 }
 
 /// Refuses what is no plain path within a folder, on any system, or has no room in an archive.
@@ -345,7 +326,7 @@ fn check_path(path: &str) -> Result<(), String> {
     })
 }
 
-fn too_large(row: &AtHand, size: Size, limits: Limits) -> Error {
+fn too_large(row: &AtHand, size: &Size, limits: Limits) -> Error {
     let Size { bytes, unpacked, files } = size;
     let named: Vec<String> =
         row.files.iter().map(|(name, entry)| format!("{name} ({} bytes)", entry.plain())).collect();
@@ -373,7 +354,7 @@ mod tests {
 
     /// Cuts a row for each path; each file is as long as asked, and nothing that can be packed.
     fn cut(limits: Limits, files: &[(String, usize)]) -> Result<Vec<Batch>, Error> {
-        let mut cutter = ZipCutter::new(limits);
+        let mut cutter = ZipCutter::new(Syntax::Csv, limits);
         let mut batches = Vec::new();
         for (path, length) in files {
             cutter.push(&row(path))?;
@@ -381,7 +362,7 @@ mod tests {
                 cutter.file(&noise(*length))?;
                 cutter.end_file()?;
             }
-            batches.extend(cutter.next()?);
+            batches.extend(cutter.end_row()?);
         }
         batches.extend(cutter.finish()?);
         assert!(cutter.finish()?.is_none() && cutter.rows() == files.len() as u64);
@@ -392,7 +373,7 @@ mod tests {
         let mut state = 1_u64;
         let mut byte = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 56) as u8
+            state.to_be_bytes()[0]
         };
         (0..length).map(|_| byte()).collect()
     }
@@ -426,13 +407,13 @@ mod tests {
     #[test]
     fn what_files_come_to_unpacked_counts() {
         let zeros = |length: usize| {
-            let mut cutter = ZipCutter::new(Limits::default());
+            let mut cutter = ZipCutter::new(Syntax::Csv, Limits::default());
             cutter.push(&row("zeros"))?;
             for _ in 0..length / 1_000 {
                 cutter.file(&[0; 1_000])?;
             }
             cutter.end_file()?;
-            cutter.next()?;
+            cutter.end_row()?;
             cutter.finish()
         };
         assert!(zeros(19_999_000).unwrap().unwrap().body.len() < 100_000);
@@ -451,7 +432,7 @@ mod tests {
         assert!(batches.len() == 3 && batches.iter().all(|batch| batch.body.len() > 10_000));
         assert_eq!(batches[0].body, batches[1].body);
         // It moves on with the row that did not fit, and is not asked for again.
-        let mut cutter = ZipCutter::new(Limits { bytes: 25_000, ..Limits::default() });
+        let mut cutter = ZipCutter::new(Syntax::Csv, Limits { bytes: 25_000, ..Limits::default() });
         let rows = [("a", "b"), ("a", "c")].map(|(one, two)| {
             BTreeMap::from([("Body", format!("#{one}")), ("VersionData", format!("#{two}"))])
         });
@@ -464,7 +445,7 @@ mod tests {
                 cutter.file(&noise(10_000)).unwrap();
                 cutter.end_file().unwrap();
             }
-            first = cutter.next().unwrap();
+            first = cutter.end_row().unwrap();
         }
         assert_eq!(asked, ["a", "b", "c"]);
         let sizes = [first.unwrap(), cutter.finish().unwrap().unwrap()].map(|b| b.body.len());
@@ -487,12 +468,13 @@ mod tests {
             ("a\0b", "NUL"),
             (&"é".repeat(257), "514 bytes; the API takes 512"),
         ] {
-            let error = ZipCutter::new(Limits::default()).push(&row(path)).unwrap_err();
+            let error =
+                ZipCutter::new(Syntax::Csv, Limits::default()).push(&row(path)).unwrap_err();
             assert_eq!(error.rows(), Some(0..1));
             assert!(error.to_string().contains(why), "{path}: {error}");
         }
         for path in ["a", "..a", "a b/ü/Request.txt", "sub/request.txt", &"é".repeat(256)] {
-            let mut cutter = ZipCutter::new(Limits::default());
+            let mut cutter = ZipCutter::new(Syntax::Csv, Limits::default());
             cutter.push(&row(path)).unwrap();
             assert_eq!(cutter.wanted(), Some(path));
         }
@@ -500,19 +482,19 @@ mod tests {
 
     #[test]
     fn only_binary_fields_name_files() {
-        let mut cutter = ZipCutter::new(Limits::default());
+        let mut cutter = ZipCutter::new(Syntax::Csv, Limits::default());
         cutter.push(&BTreeMap::from([("Name", "#1"), ("Body", "")])).unwrap();
         assert_eq!(cutter.wanted(), None);
-        cutter.next().unwrap();
+        cutter.end_row().unwrap();
         cutter.push(&BTreeMap::from([("Name", "#2"), ("Body", "#N/A")])).unwrap();
         assert_eq!(cutter.wanted(), None);
-        cutter.next().unwrap();
+        cutter.end_row().unwrap();
         let error = cutter.push(&BTreeMap::from([("Name", "x"), ("Body", "aGVsbG8=")]));
         assert!(error.unwrap_err().to_string().contains("it does not begin with #"));
         assert!(cutter.finish().is_err(), "an error stays");
-        let mut cutter = ZipCutter::new(Limits::default()).binary(["content"]);
+        let mut cutter = ZipCutter::new(Syntax::Csv, Limits::default()).binary(["content"]);
         cutter.push(&BTreeMap::from([("Content", "#a"), ("Body", "b")])).unwrap();
         assert_eq!(cutter.wanted(), Some("a"));
-        assert_eq!(cutter.next().unwrap_err().kind(), ErrorKind::Usage);
+        assert_eq!(cutter.end_row().unwrap_err().kind(), ErrorKind::Usage);
     }
 }
