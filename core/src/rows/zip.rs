@@ -124,6 +124,9 @@ impl<T: Serialize> ZipCutter<T> {
     /// on every method returns that error.
     pub fn push(&mut self, row: &T) -> Result<(), Error> {
         self.unless_failed(|this| {
+            if this.at_hand.is_some() {
+                return Err(Error::new(ErrorKind::Usage, "the row before has not ended"));
+            }
             let mut at_hand = AtHand::default();
             this.encoder.record(row, &mut at_hand.record)?;
             for path in this.references()? {
