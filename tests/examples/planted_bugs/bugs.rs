@@ -81,7 +81,7 @@ pub(crate) const BUGS: [Bug; 35] = [
     bug(
         "a batch is looked for by the bytes of its body",
         "job/doubt.rs",
-        "record.content = content(self.bodies.get(&batch)?).ok();",
+        "record.content = content(&self.spec.content_type, self.bodies.get(&batch)?).ok();",
         "record.content = self.bodies.get(&batch).map(|body| crate::print::Fingerprint::of(body)); let _ = content;",
     ),
     bug(
