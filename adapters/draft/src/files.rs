@@ -1,9 +1,10 @@
 use std::fmt;
 use std::io::{self, Read};
+use std::path::Path;
 
 use serde::Serialize;
-use sfbulk::rows::{Batch, Source, ZipCutter};
-use sfbulk::{Error, ErrorKind};
+use sfbulk::rows::{Batch, Limits, Source, ZipCutter};
+use sfbulk::{Error, ErrorKind, Spec};
 
 use crate::folder::Folder;
 
@@ -21,9 +22,29 @@ pub struct FileSource<I: Iterator<Item = Result<T, Error>>, T> {
 }
 
 impl<I: Iterator<Item = Result<T, Error>>, T: Serialize> FileSource<I, T> {
-    /// Nothing is taken from `rows` before it is needed; an error among them is given on.
-    pub fn new(rows: I, folder: Folder, cutter: ZipCutter<T>) -> Self {
-        Self { rows, row: 0, folder, cutter, buffer: vec![0; PIECE] }
+    /// The rows of a load, the files of which are in this folder. Nothing is taken from `rows` before
+    /// it is needed; an error among them is given on.
+    ///
+    /// Fails with [`ErrorKind::Usage`] if the job is none of archives, and with
+    /// [`ErrorKind::Input`] if there is no such folder.
+    pub fn open(spec: &Spec, limits: Limits, folder: &Path, rows: I) -> Result<Self, Error> {
+        if !spec.is_zip() {
+            let error = Error::new(ErrorKind::Usage, "only a job of archives takes files");
+            return Err(error.advise("say content_type(ContentType::ZipCsv) before files"));
+        }
+        let folder = Folder::open(folder).map_err(|error| {
+            let message = format!("the folder {} cannot be read: {error}", folder.display());
+            Error::new(ErrorKind::Input, message)
+        })?;
+        let cutter = ZipCutter::new(spec.syntax(), limits);
+        Ok(Self { rows, row: 0, folder, cutter, buffer: vec![0; PIECE] })
+    }
+
+    /// Other fields that name files than [`BINARY_FIELDS`](sfbulk::rows::BINARY_FIELDS).
+    #[must_use]
+    pub fn binary<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
+        self.cutter = self.cutter.binary(fields);
+        self
     }
 
     /// Reads the file of a row to its end.

@@ -15,13 +15,14 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sfbulk::rows::{
-    Batch, CsvText, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows, Source,
+    BINARY_FIELDS, Batch, CsvText, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows,
+    Source,
 };
 use sfbulk::{
     Ask, Checkpoint, ContentType, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Session,
     Spec, Summary, Transcript,
 };
-use sfbulk_draft::{CheckpointFile, Draft, Start};
+use sfbulk_draft::{CheckpointFile, Draft, FileSource, Start};
 
 use crate::executor::Executor;
 use crate::source::CsvSource;
@@ -102,7 +103,13 @@ impl Client {
     /// Any load, from a [`Spec`] with bounds, seed or version of your own.
     pub fn load(&self, spec: Spec) -> Load {
         let start = Start::new(spec);
-        Load { client: self.clone(), start, limits: Limits::default(), columns: None }
+        Load {
+            client: self.clone(),
+            start,
+            limits: Limits::default(),
+            columns: None,
+            binary: BINARY_FIELDS.map(Into::into).into(),
+        }
     }
 
     /// The rows of a query, decoded. Columns are matched with the names of `T`'s fields as serde
@@ -144,6 +151,7 @@ pub struct Load {
     start: Start,
     limits: Limits,
     columns: Option<Vec<String>>,
+    binary: Vec<String>,
 }
 
 impl Load {
@@ -168,6 +176,12 @@ impl Load {
     /// Of a CSV text, sends only these columns: a delete takes nothing but `Id`.
     pub fn keep_only<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
         self.columns = Some(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Other fields that name [`files`](Self::files) than `Body` and `VersionData`.
+    pub fn binary_fields<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
+        self.binary = fields.into_iter().map(Into::into).collect();
         self
     }
 
@@ -236,6 +250,39 @@ impl Load {
         I: IntoIterator<IntoIter: Send + 'static, Item: Serialize + Send + 'static>,
     {
         let source = RowSource::new(rows.into_iter(), self.limits);
+        self.from(Box::new(source))
+    }
+
+    /// Loads rows and the files that they name, into a job of archives: say
+    /// [`content_type(ContentType::ZipCsv)`](Self::content_type) before, and before
+    /// [`resume_from`](Self::resume_from).
+    ///
+    /// A row is as for [`rows`](Self::rows), and its field `Body` or `VersionData` holds `#` and the
+    /// path of a file in `folder`, with forward slashes: `#photos/ada.png`.
+    /// [`Attachment`](sfbulk::rows::Attachment), [`ContentVersion`](sfbulk::rows::ContentVersion) and
+    /// [`Document`](sfbulk::rows::Document) are such rows. Files are read and packed while the load
+    /// runs, as many into a batch as fit; no link is followed, and no path leads out of the folder.
+    ///
+    /// ```no_run
+    /// # use sfbulk_ureq::{Client, ContentType, Error};
+    /// use sfbulk_ureq::rows::ContentVersion;
+    ///
+    /// # fn load(org: &Client) -> Result<(), Error> {
+    /// let rows = ["logo.png", "contracts/acme.pdf"].map(ContentVersion::new);
+    /// let load = org.insert("ContentVersion").content_type(ContentType::ZipCsv);
+    /// for outcome in load.files("to/be/loaded", rows)? {
+    ///     println!("{}", outcome?.message());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn files<I>(self, folder: impl AsRef<Path>, rows: I) -> Result<Outcomes, Error>
+    where
+        I: IntoIterator<IntoIter: Send + 'static, Item: Serialize + Send + 'static>,
+    {
+        let rows = rows.into_iter().map(Ok);
+        let source = FileSource::open(&self.start.spec, self.limits, folder.as_ref(), rows)?;
+        let source = source.binary(self.binary.clone());
         self.from(Box::new(source))
     }
 
