@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::document::{Document, Format};
 use crate::error::{Error, ErrorKind};
 use crate::id::{BatchId, JobId, RecordId, ResultId};
-use crate::info::{ContentType, IngestResult, JobInfo, JobState};
+use crate::info::{ContentType, IngestResult, JobInfo, JobState, Syntax};
 use crate::print::Fingerprint;
 use crate::rows::{Fate, Framer, Have, Outcome, Rows, content, outcomes_from_csv};
 use crate::session::Session;
@@ -72,11 +72,15 @@ pub enum Expect {
     },
     /// What was sent as a batch: held until it is complete, and only its fingerprint is told.
     Request {
+        /// What the job's batches are.
+        content_type: ContentType,
         /// The most bytes taken.
         at_most: usize,
     },
     /// A file of a query's result: passed on in pages of whole records as it arrives.
     Rows {
+        /// How the file is written.
+        syntax: Syntax,
         /// What the application already has of it, from a transfer that broke.
         have: Option<Have>,
     },
@@ -193,11 +197,11 @@ impl Expect {
             _ if !head.status.is_success() => ERROR_PAGE,
             Self::Whole { at_most }
             | Self::Outcomes { at_most, .. }
-            | Self::Request { at_most } => at_most,
+            | Self::Request { at_most, .. } => at_most,
             Self::Rows { .. } => ERROR_PAGE, // should it turn out to be an error document
         };
         let framer = match self {
-            Self::Rows { have } if head.status.is_success() => Some(Framer::new(*have)),
+            Self::Rows { have, .. } if head.status.is_success() => Some(Framer::new(*have)),
             _ => None,
         };
         Intake {
@@ -472,7 +476,7 @@ impl Wire<'_> {
             object: Some(spec.object.clone()),
             external_id_field_name: spec.external_id.clone(),
             concurrency_mode: Some(spec.concurrency.clone()),
-            content_type: Some(ContentType::Csv),
+            content_type: Some(spec.content_type.clone()),
             ..JobInfo::default()
         };
         let mut request = self.post("job", XML, job_document(&info)?)?;
@@ -497,7 +501,7 @@ impl Wire<'_> {
 
     /// Topic "Add a Batch to a Job": `POST job/{id}/batch`, with records or SOQL.
     pub(crate) fn submit(&self, job: JobId, body: Bytes) -> Result<Request<Bytes>, Error> {
-        self.post(&format!("job/{job}/batch"), CSV, body)
+        self.post(&format!("job/{job}/batch"), self.spec.content_type.media(), body)
     }
 
     /// Topic "Get Information for All Batches in a Job": `GET job/{id}/batch`. One request,
@@ -560,7 +564,6 @@ fn no_request(why: &dyn fmt::Display) -> Error {
 }
 
 const XML: &str = "application/xml; charset=UTF-8";
-const CSV: &str = "text/csv; charset=UTF-8";
 
 /// Shows up in the org's event logs (topic "Headers").
 const CLIENT: &str = concat!("client=sfbulk/", env!("CARGO_PKG_VERSION"));
@@ -668,7 +671,7 @@ mod tests {
 
     #[test]
     fn rows_stream_and_anything_else_is_read_whole() {
-        let expect = Expect::Rows { have: None };
+        let expect = Expect::Rows { syntax: Syntax::Csv, have: None };
         let (pages, reply) = take(&expect, Response::builder(), &[b"\"Id\"\n\"a", b"\"\n\"b\"\n"]);
         let records: Vec<u8> = pages
             .iter()
@@ -699,7 +702,9 @@ mod tests {
     #[test]
     fn room_that_was_lent_and_not_used_is_no_data() {
         let csv: &[u8] = b"\"Id\"\n\"a\"\n";
-        for expect in [Expect::Whole { at_most: 100 }, Expect::Rows { have: None }] {
+        for expect in
+            [Expect::Whole { at_most: 100 }, Expect::Rows { syntax: Syntax::Csv, have: None }]
+        {
             let (parts, ()) = Response::new(()).into_parts();
             let mut intake = expect.open(parts);
             let mut rows = 0;
@@ -756,8 +761,8 @@ mod tests {
             (Response::builder().header("content-length", 9), "after 2 of 9 bytes (reset)"),
             (Response::builder().header("transfer-encoding", "Chunked"), "after 2 bytes (reset)"),
         ] {
-            let mut intake =
-                Expect::Rows { have: None }.open(head.body(()).unwrap().into_parts().0);
+            let mut intake = Expect::Rows { syntax: Syntax::Csv, have: None }
+                .open(head.body(()).unwrap().into_parts().0);
             intake.push(b"ab").unwrap();
             let Reply::Failed(Failure::Lost(reason)) = intake.broke_off("reset") else { panic!() };
             assert!(reason.contains(words), "{reason}");

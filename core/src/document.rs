@@ -210,7 +210,7 @@ fn clean_message(batch: &mut BatchInfo) {
 }
 
 /// What a page that is no document says: its title, or how it begins.
-fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let title = lower.find("<title>").map(|at| at + "<title>".len()).and_then(|from| {
         let to = from + lower[from..].find("</title>")?;

@@ -22,6 +22,9 @@
 //!    closed and still has batches to work off. A job that takes no more is closed at once: it is an
 //!    earlier run's, or as old as the service lets jobs get.
 //!
+//! A chunk that fails ends the query; its SOQL is asked for first, since it tells which ids it was
+//! about.
+//!
 //! A run that takes up an earlier one asks nothing of the server before the rows that were cut then
 //! were fed again, and are the same.
 
@@ -39,6 +42,7 @@ pub(crate) enum Errand {
     List { job: usize },
     Count { job: usize },
     Inspect { job: usize, stranger: BatchId },
+    Chunk { batch: usize },
     Files { batch: usize },
     Fetch { batch: usize, file: usize },
     Close { job: usize },
@@ -70,6 +74,7 @@ pub(crate) fn errands(ledger: &Ledger, window: usize) -> Vec<Errand> {
             }
         }
     }
+    errands.extend(ledger.failed_chunk.map(|batch| Errand::Chunk { batch }));
     if ledger.query {
         reading(ledger, &mut errands);
     } else {

@@ -12,6 +12,48 @@ use serde_json::Value;
 
 use crate::id::{BatchId, JobId};
 
+/// How records are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Syntax {
+    /// Comma-separated values, the fastest.
+    #[default]
+    Csv,
+    /// XML: `sObjects` and `queryResult` documents.
+    Xml,
+    /// JSON: a list of objects.
+    Json,
+}
+
+impl ContentType {
+    /// How the records of such a job are written; what is not known is taken for XML, as the service
+    /// takes it.
+    pub fn syntax(&self) -> Syntax {
+        match self {
+            Self::Csv | Self::ZipCsv => Syntax::Csv,
+            Self::Json | Self::ZipJson => Syntax::Json,
+            Self::Xml | Self::ZipXml | Self::Other(_) => Syntax::Xml,
+        }
+    }
+
+    /// Whether its batches are archives, of records and the files they name.
+    pub fn is_zip(&self) -> bool {
+        matches!(self, Self::ZipCsv | Self::ZipXml | Self::ZipJson)
+    }
+
+    /// The media type of its batches (topic "Content Type Header" of the vendor's guide).
+    pub(crate) fn media(&self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=UTF-8",
+            Self::Xml | Self::Other(_) => "application/xml; charset=UTF-8",
+            Self::Json => "application/json; charset=UTF-8",
+            Self::ZipCsv => "zip/csv",
+            Self::ZipXml => "zip/xml",
+            Self::ZipJson => "zip/json",
+        }
+    }
+}
+
 /// Spellings differ between guide, schema and traffic (`NotProcessed`, `Not Processed`,
 /// `NOT_PROCESSED`): letters and digits are compared, regardless of case.
 fn same_word(a: &str, b: &str) -> bool {

@@ -503,7 +503,8 @@ impl Job {
             Errand::List { job } => (wire.list(ledger.jobs[job].id)?, list),
             Errand::Count { job } => (wire.job(ledger.jobs[job].id)?, whole),
             Errand::Inspect { job, stranger } => {
-                let expect = Expect::Request { at_most: bounds.request };
+                let content_type = self.spec.content_type.clone();
+                let expect = Expect::Request { content_type, at_most: bounds.request };
                 (wire.request_of(ledger.jobs[job].id, stranger)?, expect)
             }
             Errand::Files { batch } => {
@@ -511,11 +512,17 @@ impl Job {
                 let (job, id) = (sent.job, sent.id);
                 (wire.result(ledger.jobs[job].id, id)?, list)
             }
+            Errand::Chunk { batch } => {
+                let sent = ledger.sent(batch).ok_or_else(gone)?;
+                let (job, id) = (sent.job, sent.id);
+                (wire.request_of(ledger.jobs[job].id, id)?, whole)
+            }
             Errand::Fetch { batch, file } if ledger.query => {
                 let sent = ledger.sent(batch).ok_or_else(gone)?;
                 let (job, id) = (sent.job, sent.id);
                 let File { id: file, have, .. } = *sent.file(file).ok_or_else(gone)?;
-                (wire.file(ledger.jobs[job].id, id, file)?, Expect::Rows { have })
+                let syntax = self.spec.syntax();
+                (wire.file(ledger.jobs[job].id, id, file)?, Expect::Rows { syntax, have })
             }
             Errand::Fetch { batch, .. } => {
                 let rows = ledger.batches[batch].rows.clone();
@@ -607,7 +614,8 @@ impl Job {
         let ledger = &self.ledger;
         if !ledger.cut_off {
             let writing = self.under_way.values().any(|flight| flight.errand.is_write());
-            if writing || (0..ledger.jobs.len()).any(|job| ledger.is_to_end(job)) {
+            let asking = ledger.failed_chunk.is_some();
+            if asking || writing || (0..ledger.jobs.len()).any(|job| ledger.is_to_end(job)) {
                 return None;
             }
         }

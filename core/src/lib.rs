@@ -119,7 +119,7 @@ pub use host::Host;
 pub use id::{BatchId, JobId, RecordId, ResultId};
 pub use info::{
     BatchInfo, BatchState, ConcurrencyMode, ContentType, ExceptionCode, IngestResult, JobInfo,
-    JobState, Operation, RecordError,
+    JobState, Operation, RecordError, Syntax,
 };
 pub use job::Job;
 pub use offline::{Offline, Service};

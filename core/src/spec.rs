@@ -6,11 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 use crate::id::RecordId;
-use crate::info::{ConcurrencyMode, Operation};
+use crate::info::{ConcurrencyMode, ContentType, Operation, Syntax};
 use crate::soql;
 
 /// The API version spoken unless another is asked for.
 const VERSION: &str = "66.0";
+
+/// The first version that takes archives (topic "Load Binary Attachments").
+const ZIP_SINCE: u32 = 20;
 
 /// The most records a chunk may have (topic "PK Chunking Header").
 const LARGEST_CHUNK: u32 = 250_000;
@@ -33,6 +36,8 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) chunking: Option<PkChunking>,
     pub(crate) concurrency: ConcurrencyMode,
+    #[serde(default = "csv")]
+    pub(crate) content_type: ContentType,
     pub(crate) version: String,
     pub(crate) seed: u64,
     pub(crate) recorded: bool,
@@ -149,6 +154,7 @@ impl Spec {
             soql: None,
             chunking: None,
             concurrency: ConcurrencyMode::Parallel,
+            content_type: csv(),
             version: VERSION.into(),
             seed: 0,
             recorded: false,
@@ -215,6 +221,13 @@ impl Spec {
         self
     }
 
+    /// The format of the records: CSV unless another one is asked for. A query has no archives.
+    #[must_use]
+    pub fn content_type(mut self, content_type: ContentType) -> Self {
+        self.content_type = content_type;
+        self
+    }
+
     /// So many uploads at a time, and results fetched at a time. What may be held in memory grows
     /// with it, so that each upload keeps its share.
     #[must_use]
@@ -264,6 +277,16 @@ impl Spec {
         &self.object
     }
 
+    /// How its records are written.
+    pub fn syntax(&self) -> Syntax {
+        self.content_type.syntax()
+    }
+
+    /// Whether its batches are archives, of records and the files they name.
+    pub fn is_zip(&self) -> bool {
+        self.content_type.is_zip()
+    }
+
     /// The columns a query selects, if its list holds nothing but field names: the header of a
     /// result that has no rows, and therefore none of the server's.
     pub fn columns(&self) -> Option<Vec<&str>> {
@@ -275,6 +298,11 @@ impl Spec {
         let bad = |message: String| Err(Error::new(ErrorKind::Usage, message));
         if self.operation.is_query() && self.object.is_empty() {
             return bad("the query names no object: it has no SELECT, or no FROM clause".into());
+        }
+        let csv = self.syntax() == Syntax::Csv;
+        if let Some((what, advice)) = self.soql.as_ref().and_then(|soql| soql::refused(soql, csv)) {
+            let message = format!("the Bulk API does not take {what} in a query");
+            return Err(Error::new(ErrorKind::Usage, message).advise(advice));
         }
         if let Some(chunking) = &self.chunking {
             if !self.operation.is_query() {
@@ -299,6 +327,16 @@ impl Spec {
         if !is_version(&self.version) {
             return bad(format!("{:?} is not an API version; they look like 66.0", self.version));
         }
+        if let ContentType::Other(name) = &self.content_type {
+            let shown: String = name.chars().take(80).collect();
+            return bad(format!("{shown:?} is no content type: they are CSV, XML, JSON and ZIP_…"));
+        }
+        if self.is_zip() && self.operation.is_query() {
+            return bad("a query has no archives: its content type is CSV, XML or JSON".into());
+        }
+        if self.is_zip() && number(&self.version).is_some_and(|number| number < ZIP_SINCE) {
+            return bad(format!("archives need the API version {ZIP_SINCE}.0 or a later one"));
+        }
         if self.bounds.parallel == 0 {
             return bad("at least one upload must be allowed at a time".into());
         }
@@ -313,9 +351,19 @@ fn is_name(text: &str) -> bool {
 }
 
 fn is_version(text: &str) -> bool {
-    text.strip_suffix(".0").is_some_and(|number| {
-        (2..=3).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit())
-    })
+    number(text).is_some()
+}
+
+/// The number of an API version: `66` of `66.0`.
+fn number(version: &str) -> Option<u32> {
+    let number = version.strip_suffix(".0")?;
+    let is_one = (2..=3).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+    number.parse().ok().filter(|_| is_one)
+}
+
+/// The format of records unless another one is asked for: the fastest (topic "Content Type Header").
+fn csv() -> ContentType {
+    ContentType::Csv
 }
 
 #[cfg(test)]
@@ -332,6 +380,8 @@ mod tests {
             Spec::upsert("Account", "Key\r\nX: y"),
             Spec::query("SELECT Id"),
             Spec::query(""),
+            Spec::query("SELECT COUNT() FROM Account"),
+            Spec::query("SELECT Id, (SELECT Id FROM Contacts) FROM Account"),
             Spec::insert("Account").version("v66.0"),
             Spec::insert("Account").version("66"),
             Spec::insert("Account").pk_chunking(PkChunking::default()),
@@ -339,6 +389,9 @@ mod tests {
                 .pk_chunking(PkChunking { size: Some(250_001), ..PkChunking::default() }),
             Spec::query("SELECT Id FROM Account")
                 .pk_chunking(PkChunking { parent: Some("a; b".into()), ..PkChunking::default() }),
+            Spec::insert("Account").content_type(ContentType::Other("YAML".into())),
+            Spec::query("SELECT Id FROM Account").content_type(ContentType::ZipCsv),
+            Spec::insert("Attachment").content_type(ContentType::ZipXml).version("19.0"),
             Spec::insert("Account").bounds(Bounds { parallel: 0, ..Bounds::default() }),
         ] {
             assert_eq!(bad.check().unwrap_err().kind(), ErrorKind::Usage, "{bad:?}");

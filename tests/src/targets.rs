@@ -19,9 +19,9 @@ use sfbulk::rows::{
     Batch, Cutter, Decoder, Framed, Framer, Have, InOrder, Limits, Records, Rows, outcomes_from_csv,
 };
 use sfbulk::{
-    Ask, BatchId, Checkpoint, Count, Difference, Document, Error, ErrorInfo, Expect, Failure, Host,
-    Job, JobId, Note, Offline, Page, RecordId, Reply, ResultId, Session, Spec, Summary, Time,
-    Transcript,
+    Ask, BatchId, Checkpoint, ContentType, Count, Difference, Document, Error, ErrorInfo, Expect,
+    Failure, Host, Job, JobId, Note, Offline, Page, RecordId, Reply, ResultId, Session, Spec,
+    Summary, Syntax, Time, Transcript,
 };
 use sfbulk_org::{Config, Org};
 
@@ -383,8 +383,8 @@ fn told_by_intake(text: &[u8], sizes: &[usize]) -> String {
             count: Count::Processed { rows: None, good: None },
             at_most,
         },
-        "request" => Expect::Request { at_most },
-        "rows" => Expect::Rows { have: None },
+        "request" => Expect::Request { content_type: ContentType::Csv, at_most },
+        "rows" => Expect::Rows { syntax: Syntax::Csv, have: None },
         _ => Expect::Whole { at_most },
     };
     let (head, body) = answer.into_parts();

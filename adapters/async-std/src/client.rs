@@ -20,7 +20,9 @@ use futures_lite::{AsyncWriteExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sfbulk::rows::{CsvText, Cutter, Decoder, InOrder, Limits, Outcome, Rows};
-use sfbulk::{Error, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary, Transcript, Turn};
+use sfbulk::{
+    ContentType, Error, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary, Transcript, Turn,
+};
 use sfbulk_draft::Start;
 
 use crate::calls::{Calls, Event};
@@ -214,6 +216,12 @@ impl Load {
     /// So many uploads at a time, and results fetched at a time; 4 unless said.
     pub fn parallel(mut self, parallel: usize) -> Self {
         self.start.spec = self.start.spec.parallel(parallel);
+        self
+    }
+
+    /// Sends rows in another format than CSV; see [`Spec::content_type`].
+    pub fn content_type(mut self, content_type: ContentType) -> Self {
+        self.start.spec = self.start.spec.content_type(content_type);
         self
     }
 

@@ -18,8 +18,8 @@ use sfbulk::rows::{
     Batch, CsvText, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows, Source,
 };
 use sfbulk::{
-    Ask, Checkpoint, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary,
-    Transcript,
+    Ask, Checkpoint, ContentType, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Session,
+    Spec, Summary, Transcript,
 };
 use sfbulk_draft::{CheckpointFile, Draft, Start};
 
@@ -156,6 +156,12 @@ impl Load {
     /// So many uploads at a time, and results fetched at a time; 4 unless said.
     pub fn parallel(mut self, parallel: usize) -> Self {
         self.start.spec = self.start.spec.parallel(parallel);
+        self
+    }
+
+    /// Sends rows in another format than CSV; see [`Spec::content_type`].
+    pub fn content_type(mut self, content_type: ContentType) -> Self {
+        self.start.spec = self.start.spec.content_type(content_type);
         self
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Flight, Job, SECOND_LOOK, file_of};
 use crate::call::{Count, Received, Reply, Tag};
-use crate::document::Document;
+use crate::document::{Document, excerpt};
 use crate::errand::Errand;
 use crate::error::{Error, ErrorInfo, ErrorKind};
 use crate::id::{BatchId, JobId, ResultId};
@@ -14,6 +14,7 @@ use crate::judge::{Answer, Class, Doubtful, Refusal, Verdict, judge};
 use crate::ledger::{BatchRecord, Content, File, JobRecord, Stage};
 use crate::pace::Probe;
 use crate::rows::Fate;
+use crate::soql;
 use crate::step::Note;
 use crate::time::Time;
 use crate::transcript::Line;
@@ -88,6 +89,12 @@ impl Job {
             }
             (Errand::Abort { job }, Answer::Document(Document::JobInfo(info))) => {
                 self.ended(job, &info, JobState::Aborted)?;
+            }
+            (Errand::Chunk { .. }, Answer::Text(soql)) => {
+                self.chunk_is_about(soql::id_range(&soql));
+            }
+            (_, Answer::Text(text)) => {
+                return Err(format!("the answer is text: {}", excerpt(&text)));
             }
             (_, Answer::Document(_)) => return Err("the answer is of another kind".into()),
             (_, Answer::Streamed(_)) => return Err("the answer is data, not a document".into()),
@@ -206,10 +213,21 @@ impl Job {
             return self.ledger.settle(batch); // its rows are in the chunks
         }
         if self.ledger.query && info.state != BatchState::Completed && !self.ledger.aborting {
+            let first = self.ledger.stopped.is_none();
             let message = info.state_message.as_deref().unwrap_or("no reason is given");
             let what = if batch == 0 { "the query" } else { "a chunk of the query" };
             let message = format!("{what} ended {}: {message}", info.state);
             self.fail(Error::new(ErrorKind::Refused, message).of_batch(info.id));
+            self.ledger.failed_chunk = Some(batch).filter(|_| first && batch > 0);
+        }
+    }
+
+    /// The query of the chunk that failed was given back, or cannot be had.
+    fn chunk_is_about(&mut self, ids: Option<String>) {
+        self.ledger.failed_chunk = None;
+        if let Some(ids) = ids {
+            let advise = |error: Error| error.advise(format!("it is about the records with {ids}"));
+            self.ledger.stopped = self.ledger.stopped.take().map(advise);
         }
     }
 
@@ -536,6 +554,7 @@ impl Job {
             Errand::Inspect { job, stranger } => {
                 return self.inspected(job, stranger, Content::Unreadable);
             }
+            Errand::Chunk { .. } => return self.chunk_is_about(None),
             Errand::List { job } => {
                 self.ledger.blind = true;
                 if self.ledger.jobs[job].doubt {
@@ -568,7 +587,10 @@ impl Job {
             Errand::Inspect { job, stranger } => {
                 error.of_job(self.ledger.jobs[job].id).of_batch(stranger)
             }
-            Errand::Submit { batch } | Errand::Files { batch } | Errand::Fetch { batch, .. } => {
+            Errand::Submit { batch }
+            | Errand::Chunk { batch }
+            | Errand::Files { batch }
+            | Errand::Fetch { batch, .. } => {
                 let BatchRecord { rows, stage, .. } = &self.ledger.batches[batch];
                 let error = match stage {
                     Stage::Sent(sent) => {
@@ -591,6 +613,7 @@ impl Job {
             Errand::List { .. } => "listing the batches".into(),
             Errand::Count { .. } => "asking how many batches the job has".into(),
             Errand::Inspect { .. } => "asking what a batch holds".into(),
+            Errand::Chunk { .. } => "asking which records a chunk is about".into(),
             Errand::Files { .. } => "listing the files of the result".into(),
             Errand::Fetch { file, .. } if self.ledger.query => {
                 format!("reading file {} of the result", file + 1)

@@ -198,7 +198,7 @@ pub(crate) const BUGS: [Bug; 35] = [
     bug(
         "a file that broke off is read from its first row again",
         "call.rs",
-        "Self::Rows { have } if head.status.is_success() => Some(Framer::new(*have)),",
+        "Self::Rows { have, .. } if head.status.is_success() => Some(Framer::new(*have)),",
         "Self::Rows { .. } if head.status.is_success() => Some(Framer::new(None)),",
     ),
     bug(
