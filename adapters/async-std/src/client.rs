@@ -165,6 +165,19 @@ impl Client {
 
     /// Any query, from a [`Spec`]: [`Spec::query_all`], or one with bounds, seed or version of your
     /// own; and one that keeps a checkpoint, or may take only so long.
+    ///
+    /// A table of many millions, split by the server into chunks:
+    ///
+    /// ```no_run
+    /// use sfbulk_async_std::{PkChunking, Spec};
+    ///
+    /// # async fn extract(org: sfbulk_async_std::Client) -> Result<(), sfbulk_async_std::Error> {
+    /// let chunks = PkChunking { size: Some(250_000), ..PkChunking::default() };
+    /// let query = Spec::query("SELECT Id, Name FROM Account").pk_chunking(chunks);
+    /// org.fetch(query).file("accounts.csv").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn fetch(&self, spec: Spec) -> Query {
         Query { client: self.clone(), start: Start::new(spec) }
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use sfbulk::RecordId;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,6 +63,10 @@ retries, success_file, error_file, unprocessed_file, unknown_file,
 errors [{code, fields, count, first_row}], error, exit_code.";
 
 const QUERY_HELP: &str = "\
+With --chunk the rows come in the order in which chunks are done. A query that the server cannot
+split, with ORDER BY, LIMIT or a filter on an id, runs as it is. Each chunk counts against the
+org's daily batches.
+
 With --output the rows go to FILE.partial, which gets its name once the whole result is on disk.
 Without it, or with -O -, they go to stdout as they come: see the exit code before you trust them.
 A query with --output that was cut off is taken up by sfbulk resume; one to stdout cannot be.
@@ -194,9 +199,26 @@ pub(crate) struct Query {
     /// Deleted and archived records too
     #[arg(long)]
     pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) chunks: Chunks,
     /// The file for the rows, which appears only when it is whole; - is stdout
     #[arg(short = 'O', long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+/// How the server splits a query.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Chunks {
+    /// Have the server split the query into chunks of N ids [default: 100000]; for tables of
+    /// millions, and queries that time out
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
+    pub(crate) chunk: Option<Option<u32>>,
+    /// The object whose ids are split, if FROM names its share or history
+    #[arg(long, value_name = "OBJECT", requires = "chunk")]
+    pub(crate) chunk_parent: Option<String>,
+    /// The id at which the first chunk begins
+    #[arg(long, value_name = "ID", requires = "chunk")]
+    pub(crate) chunk_start: Option<RecordId>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -4,6 +4,7 @@
 //! `columns`), the batch fails and nothing has happened. Then each record succeeds or fails by
 //! itself, top down (see `loader`), and gets one line of the result. All of it is one transaction.
 
+use crate::headers::{self, LineEnding};
 use crate::jobs::{Batch, Job, Operation};
 use crate::loader::{Loader, Stop};
 use crate::org::Org;
@@ -13,7 +14,7 @@ use crate::table::Table;
 use crate::trouble::Fate;
 use crate::value::RowError;
 use crate::work::{Failure, finish};
-use crate::{columns, delete, ids, store};
+use crate::{columns, delete, ids, store, transform};
 
 pub(crate) fn run(
     org: &mut Org,
@@ -24,7 +25,15 @@ pub(crate) fn run(
     let body = store::request(&org.db, batch.n)?;
     let text = String::from_utf8_lossy(&body);
     let limits = org.config.limits;
-    let table = Table::read(job.content, &text, &limits).map_err(Failure::batch)?;
+    let mut table = Table::read(job.content, &text, &limits).map_err(Failure::batch)?;
+    if let Some(spec) = store::said(&org.db, job.n, transform::NAME)? {
+        let setting = (columns::object(org, job)?, &limits);
+        table = transform::apply(&spec, &table, setting, batch.ends).map_err(Failure::batch)?;
+    }
+    let lines = store::said(&org.db, job.n, headers::LINES)?;
+    if let Some(lines) = lines.as_deref().and_then(LineEnding::read) {
+        table.change(|cell| lines.apply(cell));
+    }
     if table.len() == 0 {
         return Err(Failure::batch("Records not found"));
     }

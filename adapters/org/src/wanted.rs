@@ -67,6 +67,25 @@ impl Wanted {
     }
 }
 
+/// The prefix of assignment rules.
+const RULE: &str = "01Q";
+
+/// An assignment rule is for cases and leads that are loaded, and the job is told with its long id.
+pub(crate) fn assignment_rule(wanted: &Wanted, object: &str) -> Result<Option<String>, Refusal> {
+    let Some(rule) = &wanted.rule else { return Ok(None) };
+    let bad = |message: String| Err(Refusal::bad("InvalidJob", message));
+    let loads =
+        matches!(wanted.operation, Operation::Insert | Operation::Update | Operation::Upsert);
+    if !loads || !["Case", "Lead"].contains(&object) {
+        let operation = wanted.operation.name();
+        return bad(format!("AssignmentRuleId cannot be specified for {operation} of {object}"));
+    }
+    match ids::number(RULE, rule) {
+        Some(n) => Ok(Some(ids::long(RULE, n))),
+        None => bad(format!("Invalid assignment rule id: {}", brief(rule))),
+    }
+}
+
 /// The content type of a job. The service's ZIP types are known, but refused.
 fn read_content(text: &str) -> Result<Format, Refusal> {
     match (Format::read(text), text) {

@@ -138,6 +138,19 @@ impl Client {
 
     /// Any query, from a [`Spec`]: [`Spec::query_all`], or one with bounds, seed or version of your
     /// own; and one that keeps a checkpoint, or may take only so long.
+    ///
+    /// A table of many millions, split by the server into chunks:
+    ///
+    /// ```no_run
+    /// use sfbulk_ureq::{PkChunking, Spec};
+    ///
+    /// # fn extract(org: sfbulk_ureq::Client) -> Result<(), sfbulk_ureq::Error> {
+    /// let chunks = PkChunking { size: Some(250_000), ..PkChunking::default() };
+    /// let query = Spec::query("SELECT Id, Name FROM Account").pk_chunking(chunks);
+    /// org.fetch(query).file("accounts.csv")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn fetch(&self, spec: Spec) -> Query {
         Query { client: self.clone(), start: Start::new(spec) }
     }
