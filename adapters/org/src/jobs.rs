@@ -82,6 +82,8 @@ pub(crate) struct Job {
     pub(crate) external: Option<String>,
     pub(crate) serial: bool,
     pub(crate) content: Format,
+    /// Whether its batches are archives of such records, and of files.
+    pub(crate) zip: bool,
     pub(crate) version: String,
     pub(crate) rule: Option<String>,
     pub(crate) state: String,
@@ -99,7 +101,14 @@ impl Job {
         self.content.wire()
     }
 
+    /// Its `contentType`.
+    fn content_type(&self) -> String {
+        format!("{}{}", if self.zip { "ZIP_" } else { "" }, self.content.name())
+    }
+
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let content = Format::read_content(&row.get::<_, String>("content")?);
+        let (content, zip) = content.unwrap_or((Format::Csv, false));
         Ok(Self {
             n: row.get("n")?,
             // Only names of `Operation` and `Format` are ever written.
@@ -108,7 +117,8 @@ impl Job {
             object: row.get("object")?,
             external: row.get("external")?,
             serial: row.get("serial")?,
-            content: Format::read(&row.get::<_, String>("content")?).unwrap_or(Format::Csv),
+            content,
+            zip,
             version: row.get("version")?,
             rule: row.get("rule")?,
             state: row.get("state")?,
@@ -128,7 +138,7 @@ impl Job {
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
-            self.operation.name(), self.object, self.external, self.serial, self.content.name(),
+            self.operation.name(), self.object, self.external, self.serial, self.content_type(),
             self.version, self.rule, self.state, self.created, self.modified,
         ])?;
         self.n = db.last_insert_rowid();
@@ -171,7 +181,7 @@ impl Job {
             ("state", Fact::text(&self.state)),
             ("externalIdFieldName", Fact::maybe(self.external.clone())),
             ("concurrencyMode", Fact::text(if self.serial { "Serial" } else { "Parallel" })),
-            ("contentType", Fact::text(self.content.name())),
+            ("contentType", Fact::Text(self.content_type())),
             ("numberBatchesQueued", number(count(Phase::Queued))),
             ("numberBatchesInProgress", number(count(Phase::InProgress))),
             ("numberBatchesCompleted", number(count(Phase::Completed))),

@@ -94,7 +94,7 @@
 //!
 //! # What it has
 //!
-//! **Jobs** of content type CSV, XML and JSON, created by XML or JSON documents, for insert, update,
+//! **Jobs** of all content types, created by XML or JSON documents, for insert, update,
 //! upsert, delete, hardDelete, query and queryAll; all resources of jobs, batches and results; the
 //! control documents in the layout of the service. Everything is kept in the database: records, jobs,
 //! batches, what was sent and what came of it; jobs older than [`Limits::retention`] stay there, but
@@ -108,6 +108,11 @@
 //! that must be unique. Objects and fields ending in `__c` come into being when a job or a file first
 //! names them, as text. A new org has its user, with a profile and a role, its organization, the
 //! standard price book, a folder and a queue.
+//!
+//! **Files.** A job of content type ZIP_CSV, ZIP_XML or ZIP_JSON takes archives of `request.txt`, with
+//! the records, and of files; a binary field holds `#` and the name of one. REST gives the file back,
+//! byte for byte: `sobjects/Attachment/{id}/Body`. An archive is held to the service's limits while it
+//! is unpacked, whatever it says of itself. A new content version makes no ContentDocument.
 //!
 //! **Parents.** In queries a path leads to the fields of a parent, over five relationships at most:
 //! `Account.Owner.Name`; behind a polymorphic one, like `Who`, to what its objects share. Results in
@@ -143,12 +148,11 @@
 //! all this, in the recycle bin neither.
 //!
 //! **REST**, as far as bulk clients ask for it on the way: the versions, the resources,
-//! describeGlobal and describe, `limits`, `userinfo`, and `query` and `queryAll` in pages of 2,000
+//! describeGlobal and describe, the contents of binary fields, `limits`, `userinfo`, and `query` and `queryAll` in pages of 2,000
 //! rows, with the SOQL above.
 //!
 //! What the service has and the practice org has not is refused where the service would refuse
-//! something: a job with a ZIP content type when it is created, a query with more than that when it
-//! is run. Nothing is quietly done in part.
+//! something: a query with more than that when it is run. Nothing is quietly done in part.
 //!
 //! # What can be forbidden, and what can go wrong
 //!
@@ -220,7 +224,7 @@
 //! with `describe`; `jobs` holds jobs and batches and what time makes of them; `work` does what is
 //! due, by `ingest` (with `columns` for the names of fields, a `loader` for the records and `delete`
 //! for what goes with them) or `query`; `store` is the database. Records come in as a `table`, from
-//! `csv`, `records_json` or `records_xml`, and go out as `outcomes` or `rows`, in a `format`;
+//! `csv`, `records_json` or `records_xml`, perhaps out of an `archive`, and go out as `outcomes` or `rows`, in a `format`;
 //! `schema`, `value`, `calendar` and `ids` are what they are made of; `soql` turns queries into SQL.
 //! `documents`, `answer` and `gzip` make the answers; `fault` names what can go wrong, `chaos`
 //! draws from it and `trouble` plays it; `serve` is the listener.
@@ -228,6 +232,7 @@
 #![warn(missing_docs)]
 
 mod answer;
+mod archive;
 mod calendar;
 mod chaos;
 mod chunks;

@@ -25,8 +25,8 @@ use crate::schema::{self, Schema};
 use crate::trouble::Troubles;
 use crate::usage::Usage;
 use crate::wanted::{
-    Wanted, assignment_rule, brief, check_batch_type, document_wire, media_type, read_document,
-    wanted_state,
+    Wanted, assignment_rule, brief, check_archive_type, check_batch_type, document_wire,
+    media_type, read_document, wanted_state,
 };
 use crate::{rest, store, transform, work};
 
@@ -220,11 +220,9 @@ impl Org {
             }
             Route::Request { batch, .. } => {
                 let batch = self.batch(&job, batch)?;
-                Ok(answer::typed(
-                    StatusCode::OK,
-                    job.content.media_type(),
-                    store::request(&self.db, batch.n)?.into(),
-                ))
+                let media =
+                    if job.zip { job.content.archive_type() } else { job.content.media_type() };
+                Ok(answer::typed(StatusCode::OK, media, store::request(&self.db, batch.n)?.into()))
             }
             Route::Result { batch, .. } => self.result(now, &job, batch),
             Route::File { batch, file, .. } => self.file(now, &job, batch, file),
@@ -323,6 +321,7 @@ impl Org {
             external,
             serial: wanted.serial,
             content: wanted.content,
+            zip: wanted.zip,
             version: version.to_owned(),
             rule,
             state: "Open".into(),
@@ -439,7 +438,11 @@ impl Org {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Response<Bytes>, Refusal> {
-        check_batch_type(job.content, headers)?;
+        if job.zip {
+            check_archive_type(job.content, headers)?;
+        } else {
+            check_batch_type(job.content, headers)?;
+        }
         if job.state != "Open" {
             let message = format!("Job already {}", job.state.to_ascii_lowercase());
             return Err(Refusal::bad("InvalidJobState", message));
@@ -484,7 +487,7 @@ impl Org {
         body: &[u8],
     ) -> Result<Response<Bytes>, Refusal> {
         check_batch_type(Format::Csv, headers)?;
-        if job.content != Format::Csv || job.operation.is_query() {
+        if job.content != Format::Csv || job.zip || job.operation.is_query() {
             let message = "A transformation spec is for loads of contentType CSV";
             return Err(Refusal::bad("InvalidJob", message));
         }

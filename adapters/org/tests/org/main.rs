@@ -1,5 +1,6 @@
 //! The practice org asked through its front door, in virtual time.
 
+mod archives;
 mod chunks;
 mod client;
 mod deletes;
