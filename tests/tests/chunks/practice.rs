@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use futures_lite::future::block_on;
 use http::{Request, Response};
-use sfbulk::{Error, ErrorKind, Job, Offline, PkChunking, Session, Spec, Time};
+use sfbulk::{Error, ErrorKind, Job, Offline, PkChunking, Service, Session, Spec, Time};
 use sfbulk_org::{Config, Fault, Org, Server, serve};
 use sfbulk_tests::built::built;
 use sfbulk_tests::desk::Desk;
@@ -127,7 +127,7 @@ fn offline(mut org: Org) -> (Result<String, Error>, Vec<usize>) {
     let (mut job, mut lists) = (Job::new(spec()).unwrap(), Vec::new());
     let service = |now: Time, request: Request<Bytes>| {
         let is_list = request.uri().path().ends_with("/batch") && request.method() == "GET";
-        let answer: Response<Bytes> = org.deliver(now, request).unwrap();
+        let answer: Response<Bytes> = Service::handle(&mut org, now, request)?;
         if is_list {
             let list = std::str::from_utf8(answer.body()).unwrap();
             lists.push(list.matches("<batchInfo>").count());
@@ -163,6 +163,36 @@ fn every_row_arrives_once_however_late_the_chunks_are() {
     assert!(lists.is_sorted(), "{lists:?}");
     lists.dedup();
     assert_eq!(lists, (1..=CHUNKS + 1).collect::<Vec<_>>(), "one after the other");
+}
+
+/// What goes wrong on the wire while a query is split.
+const FAULTS: [&[&str]; 13] = [
+    &["lose-create"],
+    &["lose-answer:1"],
+    &["drop-request:batch:1"],
+    &["gateway:1"],
+    &["late:1:90"],
+    &["lose-close"],
+    &["refuse:poll:3:InternalServerError", "status:poll:4:503:1"],
+    &["list-twice:4"],
+    &["missing-from-list:2", "missing-from-list:5", "missing-from-list:12"],
+    &["cut-result:2:400", "cut-result:6:400"],
+    &["short-result:3", "drop-request:result:7"],
+    &["chaos:1"],
+    &["chaos:2"],
+];
+
+#[test]
+fn every_row_arrives_once_whatever_breaks_on_the_wire() {
+    for faults in FAULTS {
+        for seconds in [0, 7, 40] {
+            let mut org = org();
+            org.fault(Fault::LateChunks { seconds });
+            faults.iter().for_each(|fault| org.fault(fault.parse().unwrap()));
+            let (csv, _) = offline(org);
+            check(&csv.unwrap_or_else(|error| panic!("{faults:?}, {seconds} s: {error}")));
+        }
+    }
 }
 
 #[test]
