@@ -209,10 +209,11 @@ pub(crate) struct Query {
 /// How the server splits a query.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Chunks {
-    /// Have the server split the query into chunks of N ids [default: 100000]; for tables of
-    /// millions, and queries that time out
-    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
-    pub(crate) chunk: Option<Option<u32>>,
+    /// Have the server split the query into chunks of N ids, 100,000 if it is not said; for tables
+    /// of millions, and queries that time out
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true,
+          default_missing_value = "100000")]
+    pub(crate) chunk: Option<u32>,
     /// The object whose ids are split, if FROM names its share or history
     #[arg(long, value_name = "OBJECT", requires = "chunk")]
     pub(crate) chunk_parent: Option<String>,

@@ -191,8 +191,7 @@ impl<'s> Rule<'s> {
 fn split_name(name: &str) -> (&str, &str) {
     let name = name.trim();
     let (first, last) = match (name.split_once(','), name.rsplit_once(char::is_whitespace)) {
-        (Some((last, first)), _) => (first, last),
-        (None, Some((first, last))) => (first, last),
+        (Some((last, first)), _) | (None, Some((first, last))) => (first, last),
         (None, None) => ("", name),
     };
     (first.trim(), last.trim())

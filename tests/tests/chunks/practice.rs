@@ -7,8 +7,9 @@
 use std::fmt::Write;
 use std::fs;
 use std::future::ready;
+use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -23,6 +24,9 @@ use tempfile::TempDir;
 
 const SOQL: &str = "SELECT Id, Name FROM Account WHERE Name != null";
 const CHUNKS: usize = 10;
+
+static COMMAND: LazyLock<PathBuf> =
+    LazyLock::new(|| built("sfbulk-cli", &["--bin", "sfbulk"]).join("sfbulk"));
 
 fn rows() -> usize {
     std::env::var("ROWS").map_or(10_000, |rows| rows.parse().unwrap())
@@ -82,7 +86,7 @@ impl Stage {
     }
 
     fn command(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(built("sfbulk-cli", &["--bin", "sfbulk"]).join("sfbulk"));
+        let mut command = Command::new(&*COMMAND);
         for name in ["SFBULK_ORG", "SF_INSTANCE_URL", "HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
             command.env_remove(name);
         }
@@ -147,6 +151,7 @@ fn every_row_of_a_split_query_arrives_once() {
         println!("{name}: {} rows in {:?}", rows(), start.elapsed());
         check(&stage.read());
     }
+    LazyLock::force(&COMMAND); // building it takes longer
     let start = Instant::now();
     let ran = stage.query(&[]);
     assert_eq!(ran.status.code(), Some(0), "{ran:?}");
@@ -188,7 +193,9 @@ fn every_row_arrives_once_whatever_breaks_on_the_wire() {
         for seconds in [0, 7, 40] {
             let mut org = org();
             org.fault(Fault::LateChunks { seconds });
-            faults.iter().for_each(|fault| org.fault(fault.parse().unwrap()));
+            for fault in faults {
+                org.fault(fault.parse().unwrap());
+            }
             let (csv, _) = offline(org);
             check(&csv.unwrap_or_else(|error| panic!("{faults:?}, {seconds} s: {error}")));
         }
@@ -257,8 +264,7 @@ fn a_query_that_cannot_be_split_is_run_as_it_is() {
 #[test]
 fn the_command_says_where_chunks_begin() {
     let stage = Stage::new(org());
-    let start = format!("--chunk-start={}", "001000000000003");
-    let ran = stage.query(&[&start, "--chunk-parent", "Account"]);
+    let ran = stage.query(&["--chunk-start=001000000000003", "--chunk-parent", "Account"]);
     assert_eq!(ran.status.code(), Some(0), "{ran:?}");
     assert_eq!(stage.read().lines().count(), rows() - 1, "two rows are before it");
     let ran = stage.query(&["--chunk-parent", "Case"]);
