@@ -14,6 +14,7 @@ Examples:
   sfbulk query 'SELECT Id, Name FROM Account' > accounts.csv
   sfbulk query @big.soql --output big.csv               appears only when it is whole
   sfbulk insert Account accounts.*.error.csv            after mending the rows that failed
+  sfbulk insert ContentVersion contracts/               a folder of files
   sfbulk resume                                         after a crash or Ctrl-C
 
 The org:
@@ -50,6 +51,12 @@ no job could be created, rows from a pipe are kept in <name>.unprocessed.csv.
 Cells are never changed on their way. An empty cell leaves a field alone; #N/A clears it. A last
 column ERROR is left out, and so is a last column STATUS if the first one is ID: result files
 can be loaded as they are. If such a success file has a column Id too, its ID is left out as well.
+
+With --files rows name files: Body or VersionData is a path in FILE's folder, such as scans/1.pdf.
+No link is followed and no path leads out of the folder. Files are packed, as many into a batch as
+fit (10 MB, 20 MB unpacked, 1,000 files), and sent as they are. If FILE is a folder, each file below
+it, hidden ones too, becomes a record of ContentVersion, Document (with --set FolderId=…) or
+Attachment (with --set ParentId=…).
 
 A run that was cut off is taken up by sfbulk resume, which needs FILE as it was, and writes the
 result files anew. Do not load one of them before: the run may load its rows itself.
@@ -160,12 +167,20 @@ pub(crate) enum Practice {
 pub(crate) struct Load {
     /// The API name of the object, for example Account
     pub(crate) object: String,
-    /// The CSV file: UTF-8, a header of API names; - or nothing is stdin
+    /// The CSV file: UTF-8, a header of API names; - or nothing is stdin. Of a folder, every file in
+    /// it becomes a record
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
     #[command(flatten)]
     pub(crate) manner: Manner,
+    /// The column Body or VersionData, or COLUMN, has paths of files in FILE's folder
+    #[arg(long, value_name = "COLUMN", num_args = 0..=1, require_equals = true,
+          default_missing_value = "")]
+    pub(crate) files: Option<String>,
+    /// In each record made of a folder, for example ParentId=001…; may be given several times
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub(crate) set: Vec<String>,
     /// The most rows in a batch; a batch also ends at 10 MB
     #[arg(short, long, value_name = "N", default_value_t = 10_000,
           value_parser = clap::value_parser!(u64).range(1..=10_000))]
@@ -209,10 +224,11 @@ pub(crate) struct Query {
 /// How the server splits a query.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Chunks {
-    /// Have the server split the query into chunks of N ids [default: 100000]; for tables of
-    /// millions, and queries that time out
-    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true)]
-    pub(crate) chunk: Option<Option<u32>>,
+    /// Have the server split the query into chunks of N ids, 100,000 if it is not said; for tables
+    /// of millions, and queries that time out
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true,
+          default_missing_value = "100000")]
+    pub(crate) chunk: Option<u32>,
     /// The object whose ids are split, if FROM names its share or history
     #[arg(long, value_name = "OBJECT", requires = "chunk")]
     pub(crate) chunk_parent: Option<String>,

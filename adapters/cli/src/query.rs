@@ -99,13 +99,11 @@ impl Begin<'_> {
 fn spec(args: &Query, soql: String) -> Spec {
     let spec = if args.all { Spec::query_all(soql) } else { Spec::query(soql) };
     let Chunks { chunk, chunk_parent, chunk_start } = &args.chunks;
-    match *chunk {
-        Some(size) => {
-            let (parent, start_row) = (chunk_parent.clone(), *chunk_start);
-            spec.pk_chunking(PkChunking { size, parent, start_row })
-        }
-        None => spec,
+    if chunk.is_none() {
+        return spec;
     }
+    let (size, parent, start_row) = (*chunk, chunk_parent.clone(), *chunk_start);
+    spec.pk_chunking(PkChunking { size, parent, start_row })
 }
 
 /// The file for the rows; none is stdout, and so is `-`.

@@ -2,15 +2,8 @@
 //!
 //! The header of the job's creation asks for it. A batch with a query that can be split is not run
 //! when its time has come; it adds the first chunk to its job, a third of the latency later the
-//! next one, and so on until there are no ids left. Then it is `NotProcessed`.
-//!
-//! ```text
-//!       added      ⅓ latency      latency     + ⅓        + ⅓
-//! query   │── Queued ──│── InProgress ─────────────────────│── NotProcessed
-//! chunk 1                           │── Queued ──│── InProgress ─────────│── Completed
-//! chunk 2                                      │── Queued ──│── …
-//! chunk 3                                                 │── …
-//! ```
+//! next one, and so on until there are no ids left. Then it is `NotProcessed`. (The crate's first
+//! page has a picture.) All that has to be kept in between is where the last chunk ends.
 //!
 //! A chunk is a batch with a query of its own, the range of ids added to its filter, and counts as
 //! one. Ids are numbers written in base 62, so a chunk of 100,000 has so many ids, from the first

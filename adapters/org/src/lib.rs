@@ -128,6 +128,20 @@
 //! `IN`, `INCLUDES` and `EXCLUDES` (on custom fields), `AND`, `OR`, `NOT`, dates, moments and date
 //! literals; `ORDER BY` and `LIMIT`. queryAll sees the recycle bin, query does not.
 //!
+//! **PK chunking** of every object's queries, with `chunkSize` and `startRow`; of `parent` it takes
+//! the object itself alone, since there are no shares and histories. `useSampledData` is refused.
+//! See below for how chunks come.
+//!
+//! **Transformation specs** of CSV loads: columns, default values, hints for dates (patterns of Java
+//! made of numbers and literals; names of months and zones are not read) and booleans (regular
+//! expressions, without look-around), and the whole name of a contact or lead as its first and last
+//! name. Foreign files are UTF-8 here; the service reads other encodings too.
+//!
+//! **Headers**: gzip both ways; `Sforce-Enable-PKChunking`, `Sforce-Line-Ending`,
+//! `Sforce-Disable-Batch-Retry` and `Sforce-Call-Options` with the creation of a job, of which
+//! [`Org::header`] tells; `Location` with a new batch, and a `Warning` with each answer of a version
+//! whose retirement is announced. An `assignmentRuleId` is checked and told of, but no rule is run.
+//!
 //! **Deletes** take along what goes with a record:
 //!
 //! | deleted | goes too |
@@ -152,7 +166,7 @@
 //! rows, with the SOQL above.
 //!
 //! What the service has and the practice org has not is refused where the service would refuse
-//! something: a query with more than that when it is run. Nothing is quietly done in part.
+//! something: a query with more than that when it is run, the schema of the service (`AsyncApi.xsd`) as not found. Nothing is quietly done in part.
 //!
 //! # What can be forbidden, and what can go wrong
 //!
@@ -195,12 +209,33 @@
 //! transaction, and is dated with that moment. An abort turns queued batches into `NotProcessed`;
 //! those in progress go on to their end.
 //!
+//! A query that is to be split adds its chunks one after the other, the first when its time has come
+//! and each next one a third of the latency later:
+//!
+//! ```text
+//!         added    ⅓ latency       latency     + ⅓        + ⅓
+//! query     │── Queued ──│── InProgress ─────────────────────│── NotProcessed
+//! chunk 1                             │── Queued ──│── InProgress ─────────│── Completed
+//! chunk 2                                        │── Queued ──│── …
+//! ```
+//!
 //! # What is decided where the documents are silent
 //!
+//! * The first chunk begins at the object's first record, deleted ones included, or at `startRow`; an
+//!   object without records is one empty chunk. A job that is closed too early gets its chunks all
+//!   the same; the chunks of an aborted one end where they are, and so does its query,
+//!   `NotProcessed`. A query that was split does not count among the batches of its job.
+//! * A header of PK chunking that is not understood is refused with `InvalidJob`, names in it are
+//!   read without regard to case, and a job that is no query's does not look at it.
+//! * A second transformation spec takes the place of the first, until there are batches. A value
+//!   that does not fit its date pattern is read as if there were none. A row of a foreign file that
+//!   is not as wide as its header fails by itself; a column that the spec names and the file has not
+//!   fails the batch.
 //! * In every format `#N/A` stands for null, as it must in CSV. An empty value says nothing.
 //! * JSON's `attributes` of a record are passed over; a name that a record has twice is an error.
 //! * A row with more or fewer values than the header has columns fails by itself.
-//! * Line breaks inside values come back as they were sent; the service may turn CRLF into LF.
+//! * Line breaks inside values come back as they were sent, unless the job says `LF` or `CRLF`; the
+//!   service may turn CRLF into LF.
 //! * Text compares without regard to case in SOQL and as a key, for ASCII letters.
 //! * A field ending in `__c` may be the key of an upsert or of a parent; it need not be unique, and
 //!   it is kept when the record whose id it holds is deleted.
@@ -223,7 +258,8 @@
 //! `org` receives a request, finds its `route` and what is `wanted`; `rest` answers what is not bulk,
 //! with `describe`; `jobs` holds jobs and batches and what time makes of them; `work` does what is
 //! due, by `ingest` (with `columns` for the names of fields, a `loader` for the records and `delete`
-//! for what goes with them) or `query`; `store` is the database. Records come in as a `table`, from
+//! for what goes with them) or `chunks` and `query`; `headers` and `transform` are what more a client
+//! may say of a job; `store` is the database. Records come in as a `table`, from
 //! `csv`, `records_json` or `records_xml`, perhaps out of an `archive`, and go out as `outcomes` or `rows`, in a `format`;
 //! `schema`, `value`, `calendar` and `ids` are what they are made of; `soql` turns queries into SQL.
 //! `documents`, `answer` and `gzip` make the answers; `fault` names what can go wrong, `chaos`

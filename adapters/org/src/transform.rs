@@ -27,8 +27,9 @@ pub(crate) const NAME: &str = "spec";
 /// A spec has fewer characters.
 pub(crate) const LENGTH: usize = 8_192;
 const HEADER: [&str; 4] = ["Salesforce Field", "Csv Header", "Value", "Hint"];
-/// Bytes of a compiled expression: room for any that fits into a spec and means well.
-const EXPRESSION: usize = 1 << 20;
+/// Bytes of a compiled expression: a list of some hundred words. A larger one would take too long
+/// over a file of 10 MB.
+const EXPRESSION: usize = 1 << 14;
 /// Java reads two digits as a year from 80 years ago to 20 years ahead.
 const YEARS_AHEAD: i64 = 20;
 
@@ -190,8 +191,7 @@ impl<'s> Rule<'s> {
 fn split_name(name: &str) -> (&str, &str) {
     let name = name.trim();
     let (first, last) = match (name.split_once(','), name.rsplit_once(char::is_whitespace)) {
-        (Some((last, first)), _) => (first, last),
-        (None, Some((first, last))) => (first, last),
+        (Some((last, first)), _) | (None, Some((first, last))) => (first, last),
         (None, None) => ("", name),
     };
     (first.trim(), last.trim())

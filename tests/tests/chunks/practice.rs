@@ -7,14 +7,15 @@
 use std::fmt::Write;
 use std::fs;
 use std::future::ready;
+use std::path::PathBuf;
 use std::process::{Command, Output};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_lite::future::block_on;
 use http::{Request, Response};
-use sfbulk::{Error, ErrorKind, Job, Offline, PkChunking, Session, Spec, Time};
+use sfbulk::{Error, ErrorKind, Job, Offline, PkChunking, Service, Session, Spec, Time};
 use sfbulk_org::{Config, Fault, Org, Server, serve};
 use sfbulk_tests::built::built;
 use sfbulk_tests::desk::Desk;
@@ -23,6 +24,9 @@ use tempfile::TempDir;
 
 const SOQL: &str = "SELECT Id, Name FROM Account WHERE Name != null";
 const CHUNKS: usize = 10;
+
+static COMMAND: LazyLock<PathBuf> =
+    LazyLock::new(|| built("sfbulk-cli", &["--bin", "sfbulk"]).join("sfbulk"));
 
 fn rows() -> usize {
     std::env::var("ROWS").map_or(10_000, |rows| rows.parse().unwrap())
@@ -82,7 +86,7 @@ impl Stage {
     }
 
     fn command(&self, args: &[&str]) -> Output {
-        let mut command = Command::new(built("sfbulk-cli", &["--bin", "sfbulk"]).join("sfbulk"));
+        let mut command = Command::new(&*COMMAND);
         for name in ["SFBULK_ORG", "SF_INSTANCE_URL", "HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
             command.env_remove(name);
         }
@@ -127,7 +131,7 @@ fn offline(mut org: Org) -> (Result<String, Error>, Vec<usize>) {
     let (mut job, mut lists) = (Job::new(spec()).unwrap(), Vec::new());
     let service = |now: Time, request: Request<Bytes>| {
         let is_list = request.uri().path().ends_with("/batch") && request.method() == "GET";
-        let answer: Response<Bytes> = org.deliver(now, request).unwrap();
+        let answer: Response<Bytes> = Service::handle(&mut org, now, request)?;
         if is_list {
             let list = std::str::from_utf8(answer.body()).unwrap();
             lists.push(list.matches("<batchInfo>").count());
@@ -147,6 +151,7 @@ fn every_row_of_a_split_query_arrives_once() {
         println!("{name}: {} rows in {:?}", rows(), start.elapsed());
         check(&stage.read());
     }
+    LazyLock::force(&COMMAND); // building it takes longer
     let start = Instant::now();
     let ran = stage.query(&[]);
     assert_eq!(ran.status.code(), Some(0), "{ran:?}");
@@ -163,6 +168,38 @@ fn every_row_arrives_once_however_late_the_chunks_are() {
     assert!(lists.is_sorted(), "{lists:?}");
     lists.dedup();
     assert_eq!(lists, (1..=CHUNKS + 1).collect::<Vec<_>>(), "one after the other");
+}
+
+/// What goes wrong on the wire while a query is split.
+const FAULTS: [&[&str]; 13] = [
+    &["lose-create"],
+    &["lose-answer:1"],
+    &["drop-request:batch:1"],
+    &["gateway:1"],
+    &["late:1:90"],
+    &["lose-close"],
+    &["refuse:poll:3:InternalServerError", "status:poll:4:503:1"],
+    &["list-twice:4"],
+    &["missing-from-list:2", "missing-from-list:5", "missing-from-list:12"],
+    &["cut-result:2:400", "cut-result:6:400"],
+    &["short-result:3", "drop-request:result:7"],
+    &["chaos:1"],
+    &["chaos:2"],
+];
+
+#[test]
+fn every_row_arrives_once_whatever_breaks_on_the_wire() {
+    for faults in FAULTS {
+        for seconds in [0, 7, 40] {
+            let mut org = org();
+            org.fault(Fault::LateChunks { seconds });
+            for fault in faults {
+                org.fault(fault.parse().unwrap());
+            }
+            let (csv, _) = offline(org);
+            check(&csv.unwrap_or_else(|error| panic!("{faults:?}, {seconds} s: {error}")));
+        }
+    }
 }
 
 #[test]
@@ -227,8 +264,7 @@ fn a_query_that_cannot_be_split_is_run_as_it_is() {
 #[test]
 fn the_command_says_where_chunks_begin() {
     let stage = Stage::new(org());
-    let start = format!("--chunk-start={}", "001000000000003");
-    let ran = stage.query(&[&start, "--chunk-parent", "Account"]);
+    let ran = stage.query(&["--chunk-start=001000000000003", "--chunk-parent", "Account"]);
     assert_eq!(ran.status.code(), Some(0), "{ran:?}");
     assert_eq!(stage.read().lines().count(), rows() - 1, "two rows are before it");
     let ran = stage.query(&["--chunk-parent", "Case"]);

@@ -16,8 +16,8 @@ fn org(accounts: usize) -> Client {
 
 fn with(config: Config, accounts: usize) -> Client {
     let mut client = Client::with(config);
-    let rows: String = (1..=accounts).map(|n| format!("A{n}\n")).collect();
-    client.insert("Account", format!("Name\n{rows}"));
+    let rows: Vec<String> = (1..=accounts).map(|n| format!("A{n}\n")).collect();
+    client.insert("Account", format!("Name\n{}", rows.concat()));
     client
 }
 
@@ -251,10 +251,10 @@ fn chunks_are_the_same_whenever_somebody_looks() {
         let mut client = org(5);
         let job = client.chunked_job("chunkSize=2");
         client.add(&job, SOQL);
-        steps.iter().for_each(|seconds| {
+        for seconds in steps {
             client.wait(*seconds);
             client.states(&job);
-        });
+        }
         client.get(&format!("job/{job}/batch")).body
     };
     assert_eq!(run(&[300]), run(&[1; 300]));

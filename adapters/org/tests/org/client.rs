@@ -142,7 +142,7 @@ impl Client {
         (name, value): (&str, &str),
     ) -> Answer {
         let document = format!(
-            r#"<jobInfo><operation>{operation}</operation><object>{object}</object><contentType>CSV</contentType></jobInfo>"#
+            "<jobInfo><operation>{operation}</operation><object>{object}</object><contentType>CSV</contentType></jobInfo>"
         );
         let request = Request::post(format!("{BASE}/job")).header("Content-Type", XML);
         let request = request.header("X-SFDC-Session", &self.session).header(name, value);
