@@ -67,12 +67,13 @@ pub(crate) fn room(name: &str, data: usize) -> usize {
 
 /// Writes an archive. The entries must be fewer than 65,536, and all of it smaller than 4 GB: the
 /// service's limits are far below that.
-pub(crate) fn write<'a>(entries: impl Iterator<Item = (&'a str, &'a Entry)> + Clone) -> Vec<u8> {
-    let size: usize = entries.clone().map(|(name, entry)| entry.room(name)).sum();
+pub(crate) fn write(entries: Vec<(String, Entry)>) -> Vec<u8> {
+    let size: usize = entries.iter().map(|(name, entry)| entry.room(name)).sum();
     let mut out = Vec::with_capacity(size + END);
     let mut directory = Vec::new();
     let mut count = 0;
     for (name, entry) in entries {
+        let (name, entry) = (&name, &entry); // and then it goes, so that nothing is held twice
         directory.extend_from_slice(b"PK\x01\x02");
         short(&mut directory, NEEDED); // made by: MS-DOS, which has no more attributes to tell
         describe(&mut directory, name, entry);
@@ -157,7 +158,8 @@ impl Packer {
 
     pub(crate) fn finish(mut self) -> Result<Entry, CompressError> {
         self.pack(FlushCompress::Finish)?;
-        let Self { crc, plain, data, .. } = self;
+        let Self { crc, plain, mut data, .. } = self;
+        data.shrink_to_fit(); // many are held at once
         Ok(Entry { method: DEFLATED, crc: crc.sum(), plain, data: data.into() })
     }
 
@@ -197,9 +199,10 @@ mod tests {
         for piece in [1_000, 65_536, 65_537] {
             assert_eq!(pack(&file, piece).data, whole.data);
         }
-        let entries = [("a", &whole), ("é/b", &Entry::stored(b"x".to_vec()))];
+        let entries =
+            vec![("a".to_owned(), whole), ("é/b".to_owned(), Entry::stored(b"x".to_vec()))];
         let size: usize = entries.iter().map(|(name, entry)| entry.room(name)).sum();
-        assert_eq!(write(entries.into_iter()).len(), size + END);
+        assert_eq!(write(entries).len(), size + END);
     }
 
     #[test]

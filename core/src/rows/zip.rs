@@ -272,9 +272,9 @@ impl<T: Serialize> ZipCutter<T> {
         }
         let records = std::mem::take(&mut self.records);
         let records = [&*self.encoder.head(), &records, self.encoder.tail()].concat();
-        let (records, files) = (Entry::stored(records), std::mem::take(&mut self.files));
-        let files = files.iter().map(|(name, entry)| (name.as_str(), entry));
-        let body = write(std::iter::once((RECORDS, &records)).chain(files)).into();
+        let records = (RECORDS.to_owned(), Entry::stored(records));
+        let files = std::mem::take(&mut self.files);
+        let body = write(std::iter::once(records).chain(files).collect()).into();
         let rows = self.row..self.row + self.count;
         self.row = rows.end;
         self.count = 0;
