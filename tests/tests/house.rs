@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The level of each file of the core. A file imports only from files of a lower level; `error` and
 /// `id` speak of each other (an error names a job, an id that is none is an error), and a module's
 /// front page (`rows/mod.rs`, `lib.rs`) names what it holds.
-const LEVELS: [(&str, u32); 48] = [
+const LEVELS: [(&str, u32); 51] = [
     ("text", 0),
     ("time", 0),
     ("print", 0),
@@ -23,6 +23,8 @@ const LEVELS: [(&str, u32); 48] = [
     ("document", 3),
     ("rows/scan", 4),
     ("rows/inlet", 4),
+    ("rows/archive", 4),
+    ("rows/binary", 4),
     ("rows/encode/row", 4),
     ("rows/encode/csv", 5),
     ("rows/encode/nested", 5),
@@ -33,6 +35,7 @@ const LEVELS: [(&str, u32); 48] = [
     ("rows/content", 6),
     ("rows/cut", 6),
     ("rows/pack", 8),
+    ("rows/zip", 8),
     ("rows/frame", 6),
     ("rows/records", 6),
     ("rows/outcome", 6),

@@ -14,22 +14,23 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use blocking::unblock;
 use futures_core::Stream;
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::{AsyncWriteExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sfbulk::rows::{CsvText, Cutter, Decoder, InOrder, Limits, Outcome, Rows};
+use sfbulk::rows::{BINARY_FIELDS, CsvText, Cutter, Decoder, InOrder, Limits, Outcome, Rows};
 use sfbulk::{
     ContentType, Error, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary, Transcript, Turn,
 };
-use sfbulk_draft::Start;
+use sfbulk_draft::{FileSource, Start};
 
 use crate::calls::{Calls, Event};
 use crate::file;
 use crate::keeper;
 use crate::run::Run;
-use crate::source::{Csv, Nothing, Source, Values};
+use crate::source::{Csv, Files, Nothing, Source, Values};
 use crate::tls::Tls;
 use crate::transport::{Settings, Transport};
 
@@ -129,7 +130,13 @@ impl Client {
     /// Any load, from a [`Spec`] with bounds, seed or version of your own.
     pub fn load(&self, spec: Spec) -> Load {
         let start = Start::new(spec);
-        Load { client: self.clone(), start, limits: Limits::default(), columns: None }
+        Load {
+            client: self.clone(),
+            start,
+            limits: Limits::default(),
+            columns: None,
+            binary: BINARY_FIELDS.map(Into::into).into(),
+        }
     }
 
     /// The rows of a query, decoded. Columns are matched with the names of `T`'s fields as serde
@@ -158,6 +165,19 @@ impl Client {
 
     /// Any query, from a [`Spec`]: [`Spec::query_all`], or one with bounds, seed or version of your
     /// own; and one that keeps a checkpoint, or may take only so long.
+    ///
+    /// A table of many millions, split by the server into chunks:
+    ///
+    /// ```no_run
+    /// use sfbulk_async_std::{PkChunking, Spec};
+    ///
+    /// # async fn extract(org: sfbulk_async_std::Client) -> Result<(), sfbulk_async_std::Error> {
+    /// let chunks = PkChunking { size: Some(250_000), ..PkChunking::default() };
+    /// let query = Spec::query("SELECT Id, Name FROM Account").pk_chunking(chunks);
+    /// org.fetch(query).file("accounts.csv").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn fetch(&self, spec: Spec) -> Query {
         Query { client: self.clone(), start: Start::new(spec) }
     }
@@ -204,6 +224,7 @@ pub struct Load {
     start: Start,
     limits: Limits,
     columns: Option<Vec<String>>,
+    binary: Vec<String>,
 }
 
 impl Load {
@@ -237,6 +258,12 @@ impl Load {
     /// Of a CSV text, sends only these columns: a delete takes nothing but `Id`.
     pub fn keep_only<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
         self.columns = Some(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Other fields that name [`files`](Self::files) than `Body` and `VersionData`.
+    pub fn binary_fields<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
+        self.binary = fields.into_iter().map(Into::into).collect();
         self
     }
 
@@ -343,6 +370,28 @@ impl Load {
     {
         let source = Values::new(self.start.spec.syntax(), rows, self.limits);
         self.from(source)
+    }
+
+    /// Loads rows and the files that they name, into a job of archives: say
+    /// [`content_type(ContentType::ZipCsv)`](Self::content_type) before, and before
+    /// [`resume_from`](Self::resume_from).
+    ///
+    /// A row is as for [`rows`](Self::rows), and its field `Body` or `VersionData` holds `#` and the
+    /// path of a file in `folder`, with forward slashes: `#photos/ada.png`.
+    /// [`Attachment`](sfbulk::rows::Attachment), [`ContentVersion`](sfbulk::rows::ContentVersion) and
+    /// [`Document`](sfbulk::rows::Document) are such rows. Files are read and packed while the load
+    /// runs, as many into a batch as fit; no link is followed, and no path leads out of the folder.
+    ///
+    /// Threads of a pool read and pack them, a batch at a time.
+    pub async fn files<I>(self, folder: impl AsRef<Path>, rows: I) -> Result<Outcomes, Error>
+    where
+        I: IntoIterator<IntoIter: Send + 'static, Item: Serialize + Send + 'static>,
+    {
+        let (spec, limits) = (self.start.spec.clone(), self.limits);
+        let (folder, rows) = (folder.as_ref().to_owned(), rows.into_iter().map(Ok));
+        let opened = unblock(move || FileSource::open(&spec, limits, &folder, rows)).await;
+        let source = opened?.binary(self.binary.clone());
+        self.from(Files::new(source))
     }
 
     fn from(self, source: impl Source + 'static) -> Result<Outcomes, Error> {

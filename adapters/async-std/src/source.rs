@@ -1,13 +1,15 @@
-//! Where rows come from: CSV that is read, or values that a stream gives.
+//! Where rows come from: CSV that is read, values that a stream gives, or files that threads read.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use blocking::{Task, unblock};
 use futures_core::Stream;
 use futures_io::AsyncRead;
+use futures_lite::FutureExt;
 use serde::Serialize;
-use sfbulk::rows::{Batch, Cutter, Limits, RowCutter};
+use sfbulk::rows::{self, Batch, Cutter, Limits, RowCutter};
 use sfbulk::{Error, ErrorKind, Syntax};
 
 /// Gives the rows of a load, one batch at a time, from the first to the last.
@@ -89,6 +91,38 @@ impl<S: Stream<Item: Serialize + Send> + Send> Source for Values<S> {
             }
         }
         Poll::Ready(self.cutter.finish())
+    }
+}
+
+/// What a thread gives back.
+type Done<S> = (S, Result<Option<Batch>, Error>);
+
+/// The batches of rows that name files, made by threads of a pool: reading waits for the disk, and
+/// packing takes its time.
+pub(crate) struct Files<S> {
+    /// Not there while a thread has it.
+    source: Option<S>,
+    under_way: Option<Task<Done<S>>>,
+}
+
+impl<S> Files<S> {
+    pub(crate) fn new(source: S) -> Self {
+        Self { source: Some(source), under_way: None }
+    }
+}
+
+impl<S: rows::Source + Send + 'static> Source for Files<S> {
+    fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Batch>, Error>> {
+        if let Some(mut source) = self.source.take() {
+            self.under_way = Some(unblock(move || {
+                let batch = source.batch();
+                (source, batch)
+            }));
+        }
+        let Some(under_way) = &mut self.under_way else { return Poll::Ready(Ok(None)) };
+        let (source, batch) = ready!(under_way.poll(cx));
+        *self = Self::new(source);
+        Poll::Ready(batch)
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use sfbulk::RecordId;
 use sfbulk_ureq::ContentType;
 
 const EXAMPLES: &str = "\
@@ -14,6 +15,7 @@ Examples:
   sfbulk query 'SELECT Id, Name FROM Account' > accounts.csv
   sfbulk query @big.soql --output big.csv               appears only when it is whole
   sfbulk insert Account accounts.*.error.csv            after mending the rows that failed
+  sfbulk insert ContentVersion contracts/               a folder of files
   sfbulk resume                                         after a crash or Ctrl-C
 
 The org:
@@ -55,6 +57,12 @@ With --format json or xml each row is sent as a record of that format: an empty 
 #N/A is null, and a column Parent.Field or Type:Parent.Field is a field of a parent. It means the
 same to the org, which reads CSV faster.
 
+With --files rows name files: Body or VersionData is a path in FILE's folder, such as scans/1.pdf.
+No link is followed and no path leads out of the folder. Files are packed, as many into a batch as
+fit (10 MB, 20 MB unpacked, 1,000 files), and sent as they are. If FILE is a folder, each file below
+it, hidden ones too, becomes a record of ContentVersion, Document (with --set FolderId=…) or
+Attachment (with --set ParentId=…).
+
 A run that was cut off is taken up by sfbulk resume, which needs FILE as it was, and writes the
 result files anew. Do not load one of them before: the run may load its rows itself.
 
@@ -67,6 +75,10 @@ retries, success_file, error_file, unprocessed_file, unknown_file,
 errors [{code, fields, count, first_row}], error, exit_code.";
 
 const QUERY_HELP: &str = "\
+With --chunk the rows come in the order in which chunks are done. A query that the server cannot
+split, with ORDER BY, LIMIT or a filter on an id, runs as it is. Each chunk counts against the
+org's daily batches.
+
 With --output the rows go to FILE.partial, which gets its name once the whole result is on disk.
 Without it, or with -O -, they go to stdout as they come: see the exit code before you trust them.
 A query with --output that was cut off is taken up by sfbulk resume; one to stdout cannot be.
@@ -160,12 +172,20 @@ pub(crate) enum Practice {
 pub(crate) struct Load {
     /// The API name of the object, for example Account
     pub(crate) object: String,
-    /// The CSV file: UTF-8, a header of API names; - or nothing is stdin
+    /// The CSV file: UTF-8, a header of API names; - or nothing is stdin. Of a folder, every file in
+    /// it becomes a record
     pub(crate) file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) common: Common,
     #[command(flatten)]
     pub(crate) manner: Manner,
+    /// The column Body or VersionData, or COLUMN, has paths of files in FILE's folder
+    #[arg(long, value_name = "COLUMN", num_args = 0..=1, require_equals = true,
+          default_missing_value = "")]
+    pub(crate) files: Option<String>,
+    /// In each record made of a folder, for example ParentId=001…; may be given several times
+    #[arg(long, value_name = "FIELD=VALUE")]
+    pub(crate) set: Vec<String>,
     /// The most rows in a batch; a batch also ends at 10 MB
     #[arg(short, long, value_name = "N", default_value_t = 10_000,
           value_parser = clap::value_parser!(u64).range(1..=10_000))]
@@ -200,11 +220,15 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    pub(crate) fn content_type(self) -> ContentType {
-        match self {
-            Self::Csv => ContentType::Csv,
-            Self::Json => ContentType::Json,
-            Self::Xml => ContentType::Xml,
+    /// The content type of a job, if its rows name files or not.
+    pub(crate) fn content_type(self, files: bool) -> ContentType {
+        match (self, files) {
+            (Self::Csv, false) => ContentType::Csv,
+            (Self::Json, false) => ContentType::Json,
+            (Self::Xml, false) => ContentType::Xml,
+            (Self::Csv, true) => ContentType::ZipCsv,
+            (Self::Json, true) => ContentType::ZipJson,
+            (Self::Xml, true) => ContentType::ZipXml,
         }
     }
 }
@@ -220,9 +244,27 @@ pub(crate) struct Query {
     /// Deleted and archived records too
     #[arg(long)]
     pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) chunks: Chunks,
     /// The file for the rows, which appears only when it is whole; - is stdout
     #[arg(short = 'O', long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+/// How the server splits a query.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Chunks {
+    /// Have the server split the query into chunks of N ids, 100,000 if it is not said; for tables
+    /// of millions, and queries that time out
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true,
+          default_missing_value = "100000")]
+    pub(crate) chunk: Option<u32>,
+    /// The object whose ids are split, if FROM names its share or history
+    #[arg(long, value_name = "OBJECT", requires = "chunk")]
+    pub(crate) chunk_parent: Option<String>,
+    /// The id at which the first chunk begins
+    #[arg(long, value_name = "ID", requires = "chunk")]
+    pub(crate) chunk_start: Option<RecordId>,
 }
 
 #[derive(Debug, clap::Args)]

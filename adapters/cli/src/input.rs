@@ -45,7 +45,17 @@ pub(crate) struct Origin {
     path: PathBuf,
     /// It came from a pipe: when this run is over, nobody else has it.
     pub(crate) spooled: bool,
+    /// It was made of the files in this folder.
+    #[serde(default)]
+    folder: Option<PathBuf>,
     stamp: Stamp,
+}
+
+impl Origin {
+    /// The file or the folder that people named.
+    fn found_at(&self) -> &Path {
+        self.folder.as_deref().unwrap_or(&self.path)
+    }
 }
 
 /// What tells that a file was changed.
@@ -82,15 +92,26 @@ impl Input {
         })
     }
 
+    /// Takes what was made of a folder, and keeps it with the journal: the folder may change.
+    pub(crate) fn made(folder: &Path, text: &str, journal: &Journal) -> Result<Self, Failure> {
+        let name = folder.display().to_string();
+        let mut input = Self::on_disk(name, || {
+            spool(text.as_bytes(), journal).map(|(file, path, _)| (file, path, false))
+        })?;
+        input.origin.folder = Some(output::absolute(folder));
+        Ok(input)
+    }
+
     /// Opens the input of an earlier run; fails if it is not the same.
     pub(crate) fn again(origin: &Origin) -> Result<Self, Failure> {
         let path = origin.path.clone();
         let name = if origin.spooled {
             STDIN.into()
         } else {
-            output::from_here(path.clone()).display().to_string()
+            output::from_here(origin.found_at().to_owned()).display().to_string()
         };
-        let input = Self::on_disk(name, || Ok((File::open(&path)?, path, origin.spooled)))?;
+        let mut input = Self::on_disk(name, || Ok((File::open(&path)?, path, origin.spooled)))?;
+        input.origin.folder.clone_from(&origin.folder);
         if input.origin.stamp == origin.stamp {
             return Ok(input);
         }
@@ -104,7 +125,7 @@ impl Input {
         open: impl FnOnce() -> io::Result<(File, PathBuf, bool)>,
     ) -> Result<Self, Failure> {
         let opened = open().and_then(|(file, path, spooled)| {
-            let origin = Origin { path, spooled, stamp: Stamp::of(&file)? };
+            let origin = Origin { path, spooled, folder: None, stamp: Stamp::of(&file)? };
             Ok((file, origin))
         });
         let (file, origin) =
@@ -116,7 +137,8 @@ impl Input {
 
     /// The beginning of the names of the result files.
     pub(crate) fn stem(&self) -> String {
-        let stem = if self.origin.spooled { Path::new(&self.name) } else { &*self.origin.path };
+        let spooled = self.origin.spooled;
+        let stem = if spooled { Path::new(&self.name) } else { self.origin.found_at() };
         stem.file_stem().unwrap_or_default().to_string_lossy().into_owned()
     }
 
@@ -136,20 +158,19 @@ impl Input {
         Reader { input: self, at: 0 }
     }
 
-    /// How many rows there are, and how many batches they make; fails at the first that could not
-    /// be sent.
-    pub(crate) fn judge(
-        &self,
-        columns: &Columns,
-        syntax: Syntax,
-        limits: Limits,
-    ) -> Result<Total, Failure> {
-        let mut source = batches(self.reader(), columns, syntax, limits);
+    /// How many rows a source of its rows has, and how many batches they make; fails at the first
+    /// that could not be sent.
+    pub(crate) fn judge(&self, source: &mut dyn Source) -> Result<Total, Failure> {
         let mut total = Total::default();
         while let Some(batch) = source.batch().map_err(|e| self.failure(e))? {
             total = Total { rows: batch.rows.end, batches: total.batches + 1 };
         }
         Ok(total)
+    }
+
+    /// Its rows as they are.
+    pub(crate) fn source(&self, columns: &Columns, limits: Limits) -> CsvSource<Reader<'_>> {
+        CsvSource::new(self.reader(), columns.cutter(limits))
     }
 
     /// The first record as it is written. It is empty if there is none that can be read: whoever
@@ -276,14 +297,14 @@ pub(crate) fn commas(record: &[u8]) -> impl Iterator<Item = usize> {
     })
 }
 
-/// The names in a header.
-fn names(header: &[u8]) -> Vec<String> {
-    let ends = commas(header).chain([header.len()]);
-    let starts = std::iter::once(0).chain(commas(header).map(|comma| comma + 1));
+/// What the cells of a record say.
+pub(crate) fn cells(record: &[u8]) -> Vec<String> {
+    let ends = commas(record).chain([record.len()]);
+    let starts = std::iter::once(0).chain(commas(record).map(|comma| comma + 1));
     starts
         .zip(ends)
         .map(|(start, end)| {
-            let cell = String::from_utf8_lossy(header.get(start..end).unwrap_or_default());
+            let cell = String::from_utf8_lossy(record.get(start..end).unwrap_or_default());
             match cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')) {
                 Some(inside) => inside.replace("\"\"", "\""),
                 None => cell.into_owned(),
@@ -321,7 +342,7 @@ impl Columns {
                 "the columns seem to be separated by {separator}: sfbulk reads commas"
             ));
         }
-        let names = names(&header);
+        let names = cells(&header);
         if let Some(wanted) = operation.needs().filter(|wanted| find(&names, wanted).is_none()) {
             let message = format!("there is no column {wanted}, and {} needs it", operation.verb());
             return fail(message);
@@ -354,11 +375,12 @@ impl Columns {
         Self { sent, old_result, old_id, id_first: first && !old_id }
     }
 
-    fn sends(&self, position: usize) -> bool {
+    /// Whether the column at this position is sent.
+    pub(crate) fn sends(&self, position: usize) -> bool {
         self.sent.as_ref().is_none_or(|sent| sent.contains(&position))
     }
 
-    pub(crate) fn cutter(&self, limits: Limits) -> Cutter {
+    fn cutter(&self, limits: Limits) -> Cutter {
         let cutter = Cutter::new(limits);
         match &self.sent {
             Some(sent) => cutter.keep_columns(sent.iter().copied()),

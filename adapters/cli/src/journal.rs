@@ -48,7 +48,7 @@ pub(crate) struct Entry {
 /// What the machine does not know of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Task {
-    Load(Plan),
+    Load(Box<Plan>),
     Query {
         /// The file for the rows.
         output: PathBuf,

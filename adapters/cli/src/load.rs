@@ -8,12 +8,13 @@
 use std::io::{self, IsTerminal};
 
 use serde::{Deserialize, Serialize};
-use sfbulk::rows::Limits;
+use sfbulk::rows::{Limits, Source};
 use sfbulk_ureq::{Batches, Job, Spec};
 
 use crate::args::{Load, Manner};
 use crate::desk::{Desk, say_what_was_removed, what};
 use crate::exit::{Exit, Failure};
+use crate::files::{self, Files};
 use crate::input::{Columns, ERROR, ID, Input, Origin};
 use crate::interrupt;
 use crate::journal::{Entry, Journal, Task};
@@ -31,9 +32,31 @@ pub(crate) struct Plan {
     operation: Operation,
     object: String,
     origin: Origin,
+    /// Where the files are that rows name, if they do.
+    #[serde(default)]
+    files: Option<Files>,
     /// The most rows in a batch. Other batches would not be those of before.
     batch_size: u64,
     places: Places,
+}
+
+impl Plan {
+    fn limits(&self) -> Limits {
+        Limits { records: self.batch_size, ..Limits::default() }
+    }
+
+    /// The batches of the input.
+    fn source<'a>(
+        &self,
+        job: &Job,
+        input: &'a Input,
+        columns: &Columns,
+    ) -> Result<Box<dyn Source + 'a>, Failure> {
+        Ok(match &self.files {
+            Some(files) => Box::new(files.source(job.spec(), self.limits(), input, columns)?),
+            None => batches(input.reader(), columns, job.spec().syntax(), self.limits()),
+        })
+    }
 }
 
 /// Runs one load from its arguments to its last line.
@@ -51,12 +74,13 @@ fn load(operation: &Operation, args: &Load) -> Result<Exit, Failure> {
     let org = Choice::of(args.common.org.as_deref())?;
     let asks = must_ask(operation)?;
     let journal = Journal::begin()?;
-    let input = Input::open(args.file.as_deref(), &journal)?;
+    let input = open(args, &journal)?;
     let places = places(args, &input)?;
     let plan = Plan {
         operation: operation.clone(),
         object: args.object.clone(),
         origin: input.origin.clone(),
+        files: Files::of(args),
         batch_size: args.batch_size,
         places: places.absolute(),
     };
@@ -92,9 +116,12 @@ impl Begin<'_> {
     fn run(self, plan: Plan, asks: bool) -> Result<Exit, Failure> {
         let Self { mut job, org, mut journal, input, places, manner, aborts } = self;
         let columns = Columns::of(&input, &plan.operation)?;
-        let limits = Limits { records: plan.batch_size, ..Limits::default() };
-        let syntax = job.spec().syntax();
-        let total = input.judge(&columns, syntax, limits)?;
+        let mut total = input.judge(&mut input.source(&columns, plan.limits()))?;
+        if plan.files.is_some() {
+            // What the CSV says will do; now every file is read too.
+            total = input.judge(&mut *plan.source(&job, &input, &columns)?)?;
+        }
+        let source = plan.source(&job, &input, &columns)?;
         let mut results = Results::prepare(&input, columns.clone(), &plan.operation, places)?;
         let mut progress = Progress::new(manner.quiet);
         say_what_is_left_out(&mut progress, &columns);
@@ -107,7 +134,7 @@ impl Begin<'_> {
         job.preflight(total.batches);
         let target = org.target();
         let new = journal.is_new();
-        let entry = Entry::new(target, Task::Load(plan), job.checkpoint());
+        let entry = Entry::new(target, Task::Load(Box::new(plan)), job.checkpoint());
         let opened = org.open().and_then(|org| {
             interrupt::watch()?;
             journal.store(entry)?;
@@ -121,7 +148,7 @@ impl Begin<'_> {
         let mut desk = Desk {
             org,
             input: &input,
-            source: batches(input.reader(), &columns, syntax, limits),
+            source,
             results,
             journal,
             total,
@@ -182,12 +209,23 @@ fn keep(failure: Failure, input: &Input, results: &mut Results<'_>, total: u64) 
 
 fn spec(operation: &Operation, args: &Load) -> Spec {
     let spec = common(operation.spec(&args.object), &args.common);
-    let spec = spec.content_type(args.format.content_type());
+    let spec = spec.content_type(args.format.content_type(Files::of(args).is_some()));
     let spec = match args.parallel {
         Some(parallel) => spec.parallel(parallel.into()),
         None => spec,
     };
     if args.serial { spec.serial() } else { spec }
+}
+
+/// The input, which is made if a folder was named.
+fn open(args: &Load, journal: &Journal) -> Result<Input, Failure> {
+    match args.file.as_deref().filter(|file| file.is_dir()) {
+        Some(folder) => {
+            Input::made(folder, &files::made(folder, &args.object, &args.set)?, journal)
+        }
+        None if args.set.is_empty() => Input::open(args.file.as_deref(), journal),
+        None => Err(Failure::nothing_sent("--set is for the records that are made of a folder")),
+    }
 }
 
 fn places(args: &Load, input: &Input) -> Result<Places, Failure> {

@@ -8,7 +8,7 @@
 //! | `run`, `operation` | what verbs have in common, and what tells loads apart |
 //! | `journal` | what it takes to go on with a run that was cut off |
 //! | `org` | which org is meant |
-//! | `input` | the CSV file, judged before anything is sent |
+//! | `input`, `files` | the CSV file, or a folder, and the files that rows name: judged before anything is sent |
 //! | `results` | every row of it into one of four files |
 //! | `output` | files, readable by their owner only |
 //! | `report`, `tally`, `progress` | what is said, and how often which error came |
@@ -19,6 +19,7 @@
 mod args;
 mod desk;
 mod exit;
+mod files;
 mod input;
 mod interrupt;
 mod journal;

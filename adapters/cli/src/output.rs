@@ -68,6 +68,6 @@ pub(crate) fn from_here(path: PathBuf) -> PathBuf {
 }
 
 /// The folder a file is in.
-fn folder(path: &Path) -> &Path {
+pub(crate) fn folder(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

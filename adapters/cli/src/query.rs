@@ -6,11 +6,11 @@ use std::path::Path;
 
 use sfbulk::rows::{Batch, CsvText, Rows};
 use sfbulk_ureq::{
-    Ask, Checkpoint, Draft, Error, ErrorInfo, ErrorKind, Host, Job, JobId, Note, Page, Plain,
-    Session, Spec, Summary,
+    Ask, Checkpoint, Draft, Error, ErrorInfo, ErrorKind, Host, Job, JobId, Note, Page, PkChunking,
+    Plain, Session, Spec, Summary,
 };
 
-use crate::args::{Manner, Query};
+use crate::args::{Chunks, Manner, Query};
 use crate::exit::{Exit, Failure, in_words};
 use crate::interrupt;
 use crate::journal::{Entry, Journal, Task};
@@ -97,7 +97,13 @@ impl Begin<'_> {
 }
 
 fn spec(args: &Query, soql: String) -> Spec {
-    if args.all { Spec::query_all(soql) } else { Spec::query(soql) }
+    let spec = if args.all { Spec::query_all(soql) } else { Spec::query(soql) };
+    let Chunks { chunk, chunk_parent, chunk_start } = &args.chunks;
+    if chunk.is_none() {
+        return spec;
+    }
+    let (size, parent, start_row) = (*chunk, chunk_parent.clone(), *chunk_start);
+    spec.pk_chunking(PkChunking { size, parent, start_row })
 }
 
 /// The file for the rows; none is stdout, and so is `-`.

@@ -27,7 +27,7 @@ fn resume(args: &Resume, aborts: bool) -> Result<Exit, Failure> {
         None => newest()?,
     };
     match entry.task.clone() {
-        Task::Load(plan) => load::resume((journal, entry), plan, &args.manner, aborts),
+        Task::Load(plan) => load::resume((journal, entry), *plan, &args.manner, aborts),
         Task::Query { output } => query::resume((journal, entry), &output, &args.manner, aborts),
     }
 }

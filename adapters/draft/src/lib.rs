@@ -1,8 +1,9 @@
-//! The files that both front doors write: each is whole whenever it has its name.
+//! The files that both front doors write, each whole whenever it has its name, and those they read.
 //!
 //! - [`Draft`]: a file that has its name only once it is whole (guarantee G4): a query's rows.
 //! - [`Kept`]: a small file that is replaced as a whole, again and again, and belongs to one process
 //!   at a time (guarantees G24, G25).
+//! - [`Folder`]: files to be loaded, and nothing outside it; a [`FileSource`] packs them.
 //! - [`Start`]: a run about to start, new or resumed, and the [`CheckpointFile`] that it keeps.
 //!
 //! Neither adapter may know the other, nor the core know files: so this is a crate of its own. It
@@ -37,9 +38,13 @@
 
 mod disk;
 mod draft;
+mod files;
+mod folder;
 mod kept;
 mod start;
 
 pub use draft::Draft;
+pub use files::FileSource;
+pub use folder::Folder;
 pub use kept::Kept;
 pub use start::{CheckpointFile, Start};

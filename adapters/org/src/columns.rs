@@ -54,7 +54,12 @@ pub(crate) fn columns(
     let of = object(org, job)?;
     let mut meanings = Vec::with_capacity(header.len());
     for name in header {
-        meanings.push(meaning(&org.schema, of, header, name)?);
+        let meaning = meaning(&org.schema, of, header, name)?;
+        if meaning.field.kind == Kind::Base64 && !job.zip {
+            let message = "is only supported for content types ZIP_XML and ZIP_CSV";
+            return Err(Failure::batch(format!("Binary field {} {message}", meaning.field.name)));
+        }
+        meanings.push(meaning);
     }
     check(job, header, &meanings)?;
     check_room(of, &meanings)?;
@@ -116,10 +121,6 @@ fn meaning(
     }
     let made = || schema::is_custom_name(name).then(|| Field::custom(name));
     let field = object.field(name).cloned().or_else(made).ok_or_else(|| unknown(name))?;
-    if field.kind == Kind::Base64 {
-        let message = "is only supported for content types ZIP_XML and ZIP_CSV";
-        return Err(Failure::batch(format!("Binary field {} {message}", field.name)));
-    }
     Ok(Meaning { field, via: None })
 }
 

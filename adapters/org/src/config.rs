@@ -143,6 +143,12 @@ pub struct Limits {
     pub value: usize,
     /// Fields in a record. 5,000: more, and the batch fails.
     pub columns: usize,
+    /// Bytes of the records and files in a zip file, unpacked. 20,000,000; more, and the batch fails.
+    /// (The zip file itself is held to `bytes`.)
+    pub unpacked: usize,
+    /// Files in a zip file, the one with the records included and folders not. 1,000; more, and the
+    /// batch fails.
+    pub files: usize,
     /// Batches added within 24 hours, by all jobs together. 15,000: the next is refused with
     /// `ExceededQuota`.
     pub daily_batches: u64,
@@ -174,6 +180,8 @@ impl Default for Limits {
             record: 400_000,
             value: 131_072,
             columns: 5_000,
+            unpacked: 20_000_000,
+            files: 1_000,
             daily_batches: 15_000,
             daily_requests: 100_000,
             job_open: Duration::from_secs(24 * 3_600),

@@ -7,7 +7,8 @@ use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 /// Something that goes wrong, to be armed with [`Org::fault`](crate::Org::fault): once, but for
-/// [`Quota`](Self::Quota), [`Slow`](Self::Slow) and [`Chaos`](Self::Chaos), which stay.
+/// [`Quota`](Self::Quota), [`LateChunks`](Self::LateChunks), [`Slow`](Self::Slow) and
+/// [`Chaos`](Self::Chaos), which stay.
 ///
 /// Numbers count from 1 and from the moment the fault is armed: with `LoseAnswer { batch: 2 }` the
 /// second request that adds a batch is carried out, and its answer never comes. If several faults
@@ -52,6 +53,12 @@ pub enum Fault {
     HalfFailBatch { batch: u32 },
     /// Every second row of a batch fails with `UNABLE_TO_LOCK_ROW`, beginning with the first.
     LockFailure { batch: u32 },
+    /// A chunk of a split query fails with this `exceptionCode`.
+    FailChunk { chunk: u32, code: String },
+    /// A query fails where this chunk would have been added; the chunks before it are run.
+    FailSplit { chunk: u32 },
+    /// The chunks of a split query are added so many seconds apart.
+    LateChunks { seconds: u32 },
     /// A list of batches has its last batch twice.
     ListTwice { list: u32 },
     /// A list of batches lacks its last batch.
@@ -117,7 +124,7 @@ impl std::error::Error for UnknownFault {}
 /// How a fault is written, what it does, and how its arguments are read.
 struct Form(&'static str, &'static str, &'static str, fn(&mut Arguments<'_>) -> Option<Fault>);
 
-const FORMS: [Form; 21] = [
+const FORMS: [Form; 24] = [
     Form("lose-answer", ":N", "batch N is added, the answer never comes", |a| {
         Some(Fault::LoseAnswer { batch: a.nth()? })
     }),
@@ -156,15 +163,22 @@ const FORMS: [Form; 21] = [
         Some(Fault::ShortResult { result: a.nth()? })
     }),
     Form("fail-batch", ":N[:CODE]", "batch N fails, InternalServerError or CODE", |a| {
-        let batch = a.nth()?;
-        let code = if a.is_empty() { "InternalServerError".into() } else { a.word()? };
-        Some(Fault::FailBatch { batch, code })
+        Some(Fault::FailBatch { batch: a.nth()?, code: a.code()? })
     }),
     Form("half-fail-batch", ":N", "batch N, of a load, fails after half its rows", |a| {
         Some(Fault::HalfFailBatch { batch: a.nth()? })
     }),
     Form("lock-failure", ":N", "every second row of batch N, of a load, is locked", |a| {
         Some(Fault::LockFailure { batch: a.nth()? })
+    }),
+    Form("fail-chunk", ":N[:CODE]", "chunk N fails, InternalServerError or CODE", |a| {
+        Some(Fault::FailChunk { chunk: a.nth()?, code: a.code()? })
+    }),
+    Form("fail-split", ":N", "a query fails where chunk N would have been added", |a| {
+        Some(Fault::FailSplit { chunk: a.nth()? })
+    }),
+    Form("late-chunks", ":SECONDS", "chunks are added so far apart", |a| {
+        Some(Fault::LateChunks { seconds: a.number()? })
     }),
     Form("list-twice", ":N", "list N of batches has the last one twice", |a| {
         Some(Fault::ListTwice { list: a.nth()? })
@@ -203,6 +217,11 @@ impl Arguments<'_> {
     fn call(&mut self) -> Option<Call> {
         let text = self.0.next()?;
         Call::NAMES.iter().find(|(_, name)| *name == text).map(|(call, _)| *call)
+    }
+
+    /// What something fails with.
+    fn code(&mut self) -> Option<String> {
+        if self.is_empty() { Some("InternalServerError".into()) } else { self.word() }
     }
 
     /// A plain word, as codes are.
@@ -252,7 +271,8 @@ impl Fault {
                 (Counted::Calls(Call::Result), *result)
             }
             Self::ListTwice { list } | Self::MissingFromList { list } => (Counted::Lists, *list),
-            Self::Slow { .. } | Self::Chaos { .. } => return None,
+            Self::FailChunk { chunk, .. } | Self::FailSplit { chunk } => (Counted::Chunks, *chunk),
+            Self::LateChunks { .. } | Self::Slow { .. } | Self::Chaos { .. } => return None,
         })
     }
 }
@@ -263,6 +283,8 @@ pub(crate) enum Counted {
     Calls(Call),
     /// Lists of batches, which are polls among others.
     Lists,
+    /// Chunks, which nobody requests.
+    Chunks,
 }
 
 impl FromStr for Fault {
@@ -305,6 +327,9 @@ impl fmt::Display for Fault {
             Self::FailBatch { batch, code } => write!(f, "fail-batch:{batch}:{code}"),
             Self::HalfFailBatch { batch } => write!(f, "half-fail-batch:{batch}"),
             Self::LockFailure { batch } => write!(f, "lock-failure:{batch}"),
+            Self::FailChunk { chunk, code } => write!(f, "fail-chunk:{chunk}:{code}"),
+            Self::FailSplit { chunk } => write!(f, "fail-split:{chunk}"),
+            Self::LateChunks { seconds } => write!(f, "late-chunks:{seconds}"),
             Self::ListTwice { list } => write!(f, "list-twice:{list}"),
             Self::MissingFromList { list } => write!(f, "missing-from-list:{list}"),
             Self::Quota { batch } => write!(f, "quota:{batch}"),

@@ -22,6 +22,21 @@ impl Format {
         Self::NAMES.iter().find(|(format, _)| *format == self).map_or("", |(_, name)| name)
     }
 
+    /// Reads a job's `contentType`, and tells whether batches are archives of such records.
+    pub(crate) fn read_content(text: &str) -> Option<(Self, bool)> {
+        let in_archives = text.strip_prefix("ZIP_");
+        Self::read(in_archives.unwrap_or(text)).map(|format| (format, in_archives.is_some()))
+    }
+
+    /// The media type of archives with such records.
+    pub(crate) fn archive_type(self) -> &'static str {
+        match self {
+            Self::Csv => "zip/csv",
+            Self::Xml => "zip/xml",
+            Self::Json => "zip/json",
+        }
+    }
+
     /// The media types its batches may come as, in lower case.
     pub(crate) fn takes(self, media_type: &str) -> bool {
         match self {

@@ -21,8 +21,11 @@ pub(crate) fn wanted(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Packs an answer, at the level that costs least.
+/// Packs an answer that has a body, at the level that costs least.
 pub(crate) fn pack(mut response: Response<Bytes>) -> Response<Bytes> {
+    if response.body().is_empty() {
+        return response;
+    }
     let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
     let done = packer.write_all(response.body()).and_then(|()| packer.finish());
     if let Ok(body) = done {

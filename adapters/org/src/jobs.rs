@@ -25,12 +25,18 @@ pub(crate) const TABLES: &str = "
     CREATE INDEX IF NOT EXISTS _of_job ON _batch (job);
     CREATE INDEX IF NOT EXISTS _by_age ON _batch (created);
     CREATE INDEX IF NOT EXISTS _due ON _batch (ends) WHERE state = 'Pending';
+    CREATE TABLE IF NOT EXISTS _said (job INTEGER, name TEXT, value TEXT, PRIMARY KEY (job, name)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS _chunk (batch INTEGER PRIMARY KEY, original INTEGER, upto INTEGER);
+    CREATE INDEX IF NOT EXISTS _of_original ON _chunk (original, upto);
     CREATE TABLE IF NOT EXISTS _request (batch INTEGER PRIMARY KEY, body BLOB);
     CREATE TABLE IF NOT EXISTS _file (n INTEGER PRIMARY KEY, batch INTEGER, body BLOB);
     CREATE INDEX IF NOT EXISTS _of_batch ON _file (batch);";
 
 /// State messages may be cut, and this one would hold a whole mistaken column if it were not.
 const MESSAGE: usize = 2_000;
+
+/// What a batch is stored as that chunks have taken the place of.
+const SPLIT: &str = "Split";
 
 /// What a job does. Read with regard to case: `INSERT` is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +82,8 @@ pub(crate) struct Job {
     pub(crate) external: Option<String>,
     pub(crate) serial: bool,
     pub(crate) content: Format,
+    /// Whether its batches are archives of such records, and of files.
+    pub(crate) zip: bool,
     pub(crate) version: String,
     pub(crate) rule: Option<String>,
     pub(crate) state: String,
@@ -93,7 +101,14 @@ impl Job {
         self.content.wire()
     }
 
+    /// Its `contentType`.
+    fn content_type(&self) -> String {
+        format!("{}{}", if self.zip { "ZIP_" } else { "" }, self.content.name())
+    }
+
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let content = Format::read_content(&row.get::<_, String>("content")?);
+        let (content, zip) = content.unwrap_or((Format::Csv, false));
         Ok(Self {
             n: row.get("n")?,
             // Only names of `Operation` and `Format` are ever written.
@@ -102,7 +117,8 @@ impl Job {
             object: row.get("object")?,
             external: row.get("external")?,
             serial: row.get("serial")?,
-            content: Format::read(&row.get::<_, String>("content")?).unwrap_or(Format::Csv),
+            content,
+            zip,
             version: row.get("version")?,
             rule: row.get("rule")?,
             state: row.get("state")?,
@@ -122,7 +138,7 @@ impl Job {
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
         .execute(params![
-            self.operation.name(), self.object, self.external, self.serial, self.content.name(),
+            self.operation.name(), self.object, self.external, self.serial, self.content_type(),
             self.version, self.rule, self.state, self.created, self.modified,
         ])?;
         self.n = db.last_insert_rowid();
@@ -165,12 +181,15 @@ impl Job {
             ("state", Fact::text(&self.state)),
             ("externalIdFieldName", Fact::maybe(self.external.clone())),
             ("concurrencyMode", Fact::text(if self.serial { "Serial" } else { "Parallel" })),
-            ("contentType", Fact::text(self.content.name())),
+            ("contentType", Fact::Text(self.content_type())),
             ("numberBatchesQueued", number(count(Phase::Queued))),
             ("numberBatchesInProgress", number(count(Phase::InProgress))),
             ("numberBatchesCompleted", number(count(Phase::Completed))),
             ("numberBatchesFailed", number(count(Phase::Failed))),
-            ("numberBatchesTotal", number(batches.len())),
+            (
+                "numberBatchesTotal",
+                number(batches.iter().filter(|batch| !batch.is_split()).count()),
+            ),
             ("numberRecordsProcessed", sum(|batch| batch.processed)),
             ("numberRetries", Fact::Count(0)),
             ("apiVersion", Fact::Version(self.version.clone())),
@@ -224,11 +243,16 @@ impl Batch {
         ids::long(ids::BATCH, self.n)
     }
 
+    /// Were chunks put in its place? It is not counted among the batches of its job then.
+    fn is_split(&self) -> bool {
+        self.state == SPLIT
+    }
+
     pub(crate) fn phase(&self, now: i64) -> Phase {
         match self.state.as_str() {
             "Completed" => Phase::Completed,
             "Failed" => Phase::Failed,
-            "NotProcessed" => Phase::NotProcessed,
+            "NotProcessed" | SPLIT => Phase::NotProcessed,
             _ if now < self.starts => Phase::Queued,
             _ => Phase::InProgress,
         }
@@ -341,6 +365,20 @@ impl Batch {
         )?
         .execute([processed, failed, self.n])
         .map(drop)
+    }
+
+    /// Leaves a batch in progress for a while.
+    pub(crate) fn go_on(&self, db: &Connection, time: i64) -> rusqlite::Result<()> {
+        db.prepare_cached("UPDATE _batch SET ends = ? WHERE n = ?")?
+            .execute([self.ends.saturating_add(time), self.n])
+            .map(drop)
+    }
+
+    /// Ends a batch in whose place there are others.
+    pub(crate) fn end_split(&self, db: &Connection) -> rusqlite::Result<()> {
+        db.prepare_cached("UPDATE _batch SET state = ? WHERE n = ?")?
+            .execute(params![SPLIT, self.n])
+            .map(drop)
     }
 
     /// Ends a batch badly, after so many of its records were processed.

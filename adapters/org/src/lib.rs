@@ -94,7 +94,7 @@
 //!
 //! # What it has
 //!
-//! **Jobs** of content type CSV, XML and JSON, created by XML or JSON documents, for insert, update,
+//! **Jobs** of all content types, created by XML or JSON documents, for insert, update,
 //! upsert, delete, hardDelete, query and queryAll; all resources of jobs, batches and results; the
 //! control documents in the layout of the service. Everything is kept in the database: records, jobs,
 //! batches, what was sent and what came of it; jobs older than [`Limits::retention`] stay there, but
@@ -109,6 +109,11 @@
 //! names them, as text. A new org has its user, with a profile and a role, its organization, the
 //! standard price book, a folder and a queue.
 //!
+//! **Files.** A job of content type ZIP_CSV, ZIP_XML or ZIP_JSON takes archives of `request.txt`, with
+//! the records, and of files; a binary field holds `#` and the name of one. REST gives the file back,
+//! byte for byte: `sobjects/Attachment/{id}/Body`. An archive is held to the service's limits while it
+//! is unpacked, whatever it says of itself. A new content version makes no ContentDocument.
+//!
 //! **Parents.** In queries a path leads to the fields of a parent, over five relationships at most:
 //! `Account.Owner.Name`; behind a polymorphic one, like `Who`, to what its objects share. Results in
 //! JSON and XML have the parents as records within records. In a batch a parent may be named by a key
@@ -122,6 +127,20 @@
 //! **SOQL** over one object and its parents: a list of fields; `WHERE` with comparisons, `LIKE`,
 //! `IN`, `INCLUDES` and `EXCLUDES` (on custom fields), `AND`, `OR`, `NOT`, dates, moments and date
 //! literals; `ORDER BY` and `LIMIT`. queryAll sees the recycle bin, query does not.
+//!
+//! **PK chunking** of every object's queries, with `chunkSize` and `startRow`; of `parent` it takes
+//! the object itself alone, since there are no shares and histories. `useSampledData` is refused.
+//! See below for how chunks come.
+//!
+//! **Transformation specs** of CSV loads: columns, default values, hints for dates (patterns of Java
+//! made of numbers and literals; names of months and zones are not read) and booleans (regular
+//! expressions, without look-around), and the whole name of a contact or lead as its first and last
+//! name. Foreign files are UTF-8 here; the service reads other encodings too.
+//!
+//! **Headers**: gzip both ways; `Sforce-Enable-PKChunking`, `Sforce-Line-Ending`,
+//! `Sforce-Disable-Batch-Retry` and `Sforce-Call-Options` with the creation of a job, of which
+//! [`Org::header`] tells; `Location` with a new batch, and a `Warning` with each answer of a version
+//! whose retirement is announced. An `assignmentRuleId` is checked and told of, but no rule is run.
 //!
 //! **Deletes** take along what goes with a record:
 //!
@@ -143,12 +162,11 @@
 //! all this, in the recycle bin neither.
 //!
 //! **REST**, as far as bulk clients ask for it on the way: the versions, the resources,
-//! describeGlobal and describe, `limits`, `userinfo`, and `query` and `queryAll` in pages of 2,000
+//! describeGlobal and describe, the contents of binary fields, `limits`, `userinfo`, and `query` and `queryAll` in pages of 2,000
 //! rows, with the SOQL above.
 //!
 //! What the service has and the practice org has not is refused where the service would refuse
-//! something: a job with a ZIP content type when it is created, a query with more than that when it
-//! is run. Nothing is quietly done in part.
+//! something: a query with more than that when it is run, the schema of the service (`AsyncApi.xsd`) as not found. Nothing is quietly done in part.
 //!
 //! # What can be forbidden, and what can go wrong
 //!
@@ -191,12 +209,33 @@
 //! transaction, and is dated with that moment. An abort turns queued batches into `NotProcessed`;
 //! those in progress go on to their end.
 //!
+//! A query that is to be split adds its chunks one after the other, the first when its time has come
+//! and each next one a third of the latency later:
+//!
+//! ```text
+//!         added    ⅓ latency       latency     + ⅓        + ⅓
+//! query     │── Queued ──│── InProgress ─────────────────────│── NotProcessed
+//! chunk 1                             │── Queued ──│── InProgress ─────────│── Completed
+//! chunk 2                                        │── Queued ──│── …
+//! ```
+//!
 //! # What is decided where the documents are silent
 //!
+//! * The first chunk begins at the object's first record, deleted ones included, or at `startRow`; an
+//!   object without records is one empty chunk. A job that is closed too early gets its chunks all
+//!   the same; the chunks of an aborted one end where they are, and so does its query,
+//!   `NotProcessed`. A query that was split does not count among the batches of its job.
+//! * A header of PK chunking that is not understood is refused with `InvalidJob`, names in it are
+//!   read without regard to case, and a job that is no query's does not look at it.
+//! * A second transformation spec takes the place of the first, until there are batches. A value
+//!   that does not fit its date pattern is read as if there were none. A row of a foreign file that
+//!   is not as wide as its header fails by itself; a column that the spec names and the file has not
+//!   fails the batch.
 //! * In every format `#N/A` stands for null, as it must in CSV. An empty value says nothing.
 //! * JSON's `attributes` of a record are passed over; a name that a record has twice is an error.
 //! * A row with more or fewer values than the header has columns fails by itself.
-//! * Line breaks inside values come back as they were sent; the service may turn CRLF into LF.
+//! * Line breaks inside values come back as they were sent, unless the job says `LF` or `CRLF`; the
+//!   service may turn CRLF into LF.
 //! * Text compares without regard to case in SOQL and as a key, for ASCII letters.
 //! * A field ending in `__c` may be the key of an upsert or of a parent; it need not be unique, and
 //!   it is kept when the record whose id it holds is deleted.
@@ -219,8 +258,9 @@
 //! `org` receives a request, finds its `route` and what is `wanted`; `rest` answers what is not bulk,
 //! with `describe`; `jobs` holds jobs and batches and what time makes of them; `work` does what is
 //! due, by `ingest` (with `columns` for the names of fields, a `loader` for the records and `delete`
-//! for what goes with them) or `query`; `store` is the database. Records come in as a `table`, from
-//! `csv`, `records_json` or `records_xml`, and go out as `outcomes` or `rows`, in a `format`;
+//! for what goes with them) or `chunks` and `query`; `headers` and `transform` are what more a client
+//! may say of a job; `store` is the database. Records come in as a `table`, from
+//! `csv`, `records_json` or `records_xml`, perhaps out of an `archive`, and go out as `outcomes` or `rows`, in a `format`;
 //! `schema`, `value`, `calendar` and `ids` are what they are made of; `soql` turns queries into SQL.
 //! `documents`, `answer` and `gzip` make the answers; `fault` names what can go wrong, `chaos`
 //! draws from it and `trouble` plays it; `serve` is the listener.
@@ -228,8 +268,10 @@
 #![warn(missing_docs)]
 
 mod answer;
+mod archive;
 mod calendar;
 mod chaos;
+mod chunks;
 mod columns;
 mod config;
 mod csv;
@@ -240,6 +282,7 @@ mod error;
 mod fault;
 mod format;
 mod gzip;
+mod headers;
 mod ids;
 mod ingest;
 mod jobs;
@@ -258,6 +301,7 @@ mod serve;
 mod soql;
 mod store;
 mod table;
+mod transform;
 mod trouble;
 mod usage;
 mod value;

@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Statement};
 
+use crate::archive::Archive;
 use crate::columns::Column;
 use crate::delete::Bin;
 use crate::ids;
@@ -84,6 +85,8 @@ pub(crate) struct Loader<'c, 'o> {
     /// The cell and the field that say which record an upsert means, if that is not the id.
     key: Option<(usize, &'o Field)>,
     targets: Vec<Target<'c, 'o>>,
+    /// Where the files are that binary fields name.
+    files: Option<&'o Archive>,
     /// Cells of fields that nobody may write.
     locked: Vec<Target<'c, 'o>>,
     width: usize,
@@ -149,6 +152,7 @@ impl<'c, 'o> Loader<'c, 'o> {
             id,
             key,
             targets,
+            files: None,
             locked,
             width: columns.len(),
             missing,
@@ -163,6 +167,12 @@ impl<'c, 'o> Loader<'c, 'o> {
             now,
             next: store::next_number(db, object)?,
         })
+    }
+
+    /// Binary fields name files of this archive.
+    pub(crate) fn with_files(mut self, files: Option<&'o Archive>) -> Self {
+        self.files = files;
+        self
     }
 
     /// The number the next new record gets.
@@ -260,14 +270,17 @@ impl<'c, 'o> Loader<'c, 'o> {
 
     /// Reads the values of a row; the first one that is wrong decides, but missing ones are named
     /// together.
-    fn read<'a>(&mut self, cells: &'a [Cow<'_, str>], is_new: bool) -> Result<Vec<Cell<'a>>, Stop> {
+    fn read<'a>(&mut self, cells: &'a [Cow<'_, str>], is_new: bool) -> Result<Vec<Cell<'a>>, Stop>
+    where
+        'o: 'a,
+    {
         if let Some(locked) = self.locked.iter().find(|locked| locked.is_given(cells)) {
             return Err(not_writable(locked.field).into());
         }
         let mut values = Vec::with_capacity(self.targets.len());
         let mut missing: Vec<&Field> = if is_new { self.missing.clone() } else { Vec::new() };
         for target in &mut self.targets {
-            let value = target.read(self.object, cells)?;
+            let value = target.read(self.object, cells, self.files)?;
             let field = target.field;
             let unset = is_new && value == Cell::Silent && field.default.is_none();
             if field.required && (unset || value == Cell::Set(Value::Null)) {
@@ -358,7 +371,12 @@ impl Target<'_, '_> {
     }
 
     /// The value of the field in a record of an object.
-    fn read<'a>(&mut self, of: &Object, cells: &'a [Cow<'_, str>]) -> Result<Cell<'a>, Stop> {
+    fn read<'a>(
+        &mut self,
+        of: &Object,
+        cells: &'a [Cow<'_, str>],
+        files: Option<&'a Archive>,
+    ) -> Result<Cell<'a>, Stop> {
         let field = self.field;
         let mut read = Cell::Silent;
         for Source { cell, parent } in &mut self.sources {
@@ -367,6 +385,10 @@ impl Target<'_, '_> {
                 (NULL, _) if field.kind == Kind::Boolean => Value::Int(0),
                 (NULL, _) => Value::Null,
                 (key, Some(parent)) => Value::Id(parent.id(key)?),
+                (text, None) if field.kind == Kind::Base64 => {
+                    let file = files.ok_or("there is no zip file").and_then(|f| f.file(text));
+                    Value::Blob(file.map_err(|why| no_file(field, text, why))?)
+                }
                 (text, None) => value::read(field, text)?,
             };
             if read != Cell::Silent {
@@ -526,6 +548,12 @@ fn named_twice(object: &Object, field: &Field) -> RowError {
     let message = format!(
         "More than 1 field provided in an external foreign key reference in entity: {name}"
     );
+    RowError::new("INVALID_FIELD", message).on(&field.name)
+}
+
+fn no_file(field: &Field, text: &str, why: &str) -> RowError {
+    let shown: String = text.chars().take(255).collect();
+    let message = format!("{}: {why}: {shown}", field.label);
     RowError::new("INVALID_FIELD", message).on(&field.name)
 }
 

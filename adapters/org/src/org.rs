@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderValue, LOCATION};
+use http::header::{HeaderMap, HeaderValue, LOCATION, WARNING};
 use http::{Request, Response, StatusCode};
 use rusqlite::Connection;
 use sfbulk::Time;
@@ -15,7 +15,9 @@ use crate::calendar;
 use crate::config::Config;
 use crate::documents::{self, Wire};
 use crate::error::OrgError;
+use crate::format::Format;
 use crate::gzip;
+use crate::headers;
 use crate::ids;
 use crate::jobs::{Batch, Job, Operation, Phase};
 use crate::route::{self, Route};
@@ -23,9 +25,10 @@ use crate::schema::{self, Schema};
 use crate::trouble::Troubles;
 use crate::usage::Usage;
 use crate::wanted::{
-    Wanted, brief, check_batch_type, document_wire, media_type, read_document, wanted_state,
+    Wanted, assignment_rule, brief, check_archive_type, check_batch_type, document_wire,
+    media_type, read_document, wanted_state,
 };
-use crate::{rest, store, work};
+use crate::{rest, store, transform, work};
 
 /// Objects that every org has and the Bulk API does not take (some of them).
 const NOT_BULK: [&str; 8] = [
@@ -38,6 +41,10 @@ const NOT_BULK: [&str; 8] = [
     "TaskPriority",
     "TaskStatus",
 ];
+
+/// What is said beside each answer of a version that will be retired.
+const DEPRECATED: HeaderValue =
+    HeaderValue::from_static("299 - \"This API version is deprecated and will be retired.\"");
 
 /// A practice org. See the crate's first page.
 #[derive(Debug)]
@@ -127,6 +134,14 @@ impl Org {
         &self.session
     }
 
+    /// What the request that created a job said in a header that is kept with it:
+    /// `Sforce-Enable-PKChunking`, `Sforce-Line-Ending`, `Sforce-Disable-Batch-Retry` or
+    /// `Sforce-Call-Options`.
+    pub fn header(&self, job: &str, name: &str) -> Option<String> {
+        let job = self.job(job).ok()?;
+        store::said(&self.db, job.n, &name.to_ascii_lowercase()).ok().flatten()
+    }
+
     /// Answers a request at a moment of the caller's clock. The same requests at the same moments
     /// get the same answers, byte for byte, from any org that began the same; a moment before an
     /// earlier one counts as that.
@@ -143,8 +158,13 @@ impl Org {
         let Some(parts) = route::parts(head.uri.path()) else {
             return rest::respond(self, now, &head);
         };
-        self.answer(now, &head, &parts, body)
-            .unwrap_or_else(|refusal| refusal.response(self.wire_of_refusal(&head.headers, &parts)))
+        let mut response = self.answer(now, &head, &parts, body).unwrap_or_else(|refusal| {
+            refusal.response(self.wire_of_refusal(&head.headers, &parts))
+        });
+        if parts.first().is_some_and(|version| route::is_deprecated(version)) {
+            response.headers_mut().insert(WARNING, DEPRECATED);
+        }
+        response
     }
 
     /// Refuses a bulk request without looking at it.
@@ -183,6 +203,7 @@ impl Org {
             }
             Route::UpdateJob { .. } => self.update(now, job, &head.headers, &body),
             Route::AddBatch { .. } => self.add(now, job, &head.headers, &body),
+            Route::Spec { .. } => self.add_spec(now, &job, &head.headers, &body),
             Route::Batches { .. } => {
                 let batches = Batch::all(&self.db, job.n)?;
                 let mut facts = batches.iter().map(|batch| batch.facts(now)).collect();
@@ -199,11 +220,9 @@ impl Org {
             }
             Route::Request { batch, .. } => {
                 let batch = self.batch(&job, batch)?;
-                Ok(answer::typed(
-                    StatusCode::OK,
-                    job.content.media_type(),
-                    store::request(&self.db, batch.n)?.into(),
-                ))
+                let media =
+                    if job.zip { job.content.archive_type() } else { job.content.media_type() };
+                Ok(answer::typed(StatusCode::OK, media, store::request(&self.db, batch.n)?.into()))
             }
             Route::Result { batch, .. } => self.result(now, &job, batch),
             Route::File { batch, file, .. } => self.file(now, &job, batch, file),
@@ -294,6 +313,7 @@ impl Org {
         self.check_operation(wanted.operation, version)?;
         let object = self.object(&wanted.object)?;
         let external = self.external(&wanted, &object)?;
+        let rule = assignment_rule(&wanted, &object)?;
         let job = Job {
             n: 0,
             operation: wanted.operation,
@@ -301,14 +321,19 @@ impl Org {
             external,
             serial: wanted.serial,
             content: wanted.content,
+            zip: wanted.zip,
             version: version.to_owned(),
-            rule: wanted.rule,
+            rule,
             state: "Open".into(),
             created: now,
             modified: now,
         };
-        let job = job.insert(&self.db)?;
-        store::set_clock(&self.db, now)?;
+        let kept = headers::kept(headers, job.operation, self.schema.object(&job.object))?;
+        let change = self.db.unchecked_transaction()?;
+        let job = job.insert(&change)?;
+        kept.iter().try_for_each(|(name, value)| store::say(&change, job.n, name, value))?;
+        store::set_clock(&change, now)?;
+        change.commit()?;
         self.job_info(now, &job, wire, StatusCode::CREATED)
     }
 
@@ -413,7 +438,11 @@ impl Org {
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Response<Bytes>, Refusal> {
-        check_batch_type(job.content, headers)?;
+        if job.zip {
+            check_archive_type(job.content, headers)?;
+        } else {
+            check_batch_type(job.content, headers)?;
+        }
         if job.state != "Open" {
             let message = format!("Job already {}", job.state.to_ascii_lowercase());
             return Err(Refusal::bad("InvalidJobState", message));
@@ -437,13 +466,42 @@ impl Org {
         job.touch(&change, now)?;
         store::set_clock(&change, now)?;
         change.commit()?;
-        self.troubles.seal(batch.n);
+        let fate = self.troubles.take_fate();
+        self.troubles.seal(batch.n, fate);
         // Even without latency the answer is `Queued`: nothing is looked at before the next request.
         let mut response = batch_info(now.min(batch.ends - 1), &job, &batch, StatusCode::CREATED);
         let path = format!("/services/async/{}/job/{}/batch/{}", job.version, job.id(), batch.id());
         if let Ok(path) = HeaderValue::try_from(path) {
             response.headers_mut().insert(LOCATION, path);
         }
+        Ok(response)
+    }
+
+    /// Keeps a transformation spec with its job; the answer is empty. A second one takes the place
+    /// of the first, until there are batches.
+    fn add_spec(
+        &mut self,
+        now: i64,
+        job: &Job,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Response<Bytes>, Refusal> {
+        check_batch_type(Format::Csv, headers)?;
+        if job.content != Format::Csv || job.zip || job.operation.is_query() {
+            let message = "A transformation spec is for loads of contentType CSV";
+            return Err(Refusal::bad("InvalidJob", message));
+        }
+        if job.state != "Open" || Batch::youngest(&self.db, job.n)?.is_some() {
+            let message = "A transformation spec must come before the first batch";
+            return Err(Refusal::bad("InvalidJobState", message));
+        }
+        let bad = |message: String| Refusal::bad("ClientInputError", message);
+        let text = std::str::from_utf8(body).map_err(|_| bad("The spec is not UTF-8".into()))?;
+        transform::check(text).map_err(bad)?;
+        store::say(&self.db, job.n, transform::NAME, text)?;
+        store::set_clock(&self.db, now)?;
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = StatusCode::CREATED;
         Ok(response)
     }
 
@@ -505,6 +563,7 @@ fn batch_info(now: i64, job: &Job, batch: &Batch, status: StatusCode) -> Respons
     answer::control(status, job.wire(), document)
 }
 
-fn millis(time: Duration) -> i64 {
+/// Milliseconds, no more than the clock can go on.
+pub(crate) fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(MOST).min(MOST)
 }

@@ -7,6 +7,7 @@
 use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Response, StatusCode, request};
+use rusqlite::OptionalExtension;
 use serde_json::{Value, json};
 
 use crate::answer::{self, Refusal};
@@ -17,7 +18,7 @@ use crate::org::Org;
 use crate::query::{self, Problem};
 use crate::route;
 use crate::rows::{Dates, Select, write_json};
-use crate::schema::{self, Object};
+use crate::schema::{self, Kind, Object};
 use crate::soql::Plan;
 use crate::{ids, work};
 
@@ -42,12 +43,16 @@ pub(crate) struct Cursor {
 /// The answer to a request outside of `/services/async`.
 pub(crate) fn respond(org: &mut Org, now: i64, head: &request::Parts) -> Response<Bytes> {
     let parts: Vec<&str> = head.uri.path().split('/').filter(|part| !part.is_empty()).collect();
+    let media_type = match parts[..] {
+        ["services", "data", _, "sobjects", _, _, _] => "application/octetstream",
+        _ => "application/json;charset=UTF-8",
+    };
     answer(org, now, head, &parts).map_or_else(
         |refusal| {
             let body = json!([{ "message": refusal.message, "errorCode": refusal.code }]);
             answer::typed(refusal.status, "application/json", body.to_string().into())
         },
-        |body| answer::typed(StatusCode::OK, "application/json;charset=UTF-8", body),
+        |body| answer::typed(StatusCode::OK, media_type, body),
     )
 }
 
@@ -82,6 +87,7 @@ fn answer(
             let object = org.schema.object(name).ok_or_else(not_found)?;
             Ok(told(&describe::object(&org.schema, object, version)))
         }
+        ["sobjects", name, id, field] => blob(org, name, id, field),
         ["limits"] => Ok(told(&limits(org, now)?)),
         [name @ ("query" | "queryAll")] => {
             let soql = parameter(head, "q").ok_or_else(|| {
@@ -92,6 +98,18 @@ fn answer(
         ["query" | "queryAll", locator] => go_on(org, now, version, locator),
         _ => Err(not_found()),
     }
+}
+
+/// What a binary field of a record holds, as it was sent ("sObject Blob Retrieve").
+fn blob(org: &Org, object: &str, id: &str, field: &str) -> Result<Bytes, Refusal> {
+    let object = org.schema.object(object).ok_or_else(not_found)?;
+    let field = object.field(field).filter(|field| field.kind == Kind::Base64);
+    let (field, table) = (field.ok_or_else(not_found)?.column(), object.table());
+    let n = ids::number(&object.prefix, id).ok_or_else(not_found)?;
+    let sql = format!("SELECT {field} FROM {table} WHERE n = ? AND deleted = 0");
+    let found = org.db.prepare_cached(&sql)?.query_row([n], |row| row.get(0)).optional()?;
+    let body: Option<Vec<u8>> = found.ok_or_else(not_found)?;
+    Ok(body.unwrap_or_default().into())
 }
 
 fn told(value: &Value) -> Bytes {

@@ -11,6 +11,7 @@ pub(crate) enum Route<'a> {
     Job { job: &'a str },
     UpdateJob { job: &'a str },
     AddBatch { job: &'a str },
+    Spec { job: &'a str },
     Batches { job: &'a str },
     Batch { job: &'a str, batch: &'a str },
     Request { job: &'a str, batch: &'a str },
@@ -26,6 +27,7 @@ impl<'a> Route<'a> {
             Self::Job { job }
             | Self::UpdateJob { job }
             | Self::AddBatch { job }
+            | Self::Spec { job }
             | Self::Batches { job }
             | Self::Batch { job, .. }
             | Self::Request { job, .. }
@@ -55,6 +57,7 @@ pub(crate) fn route<'a>(method: &Method, parts: &[&'a str]) -> Result<Route<'a>,
         ["job"] => post.then_some(Route::CreateJob),
         ["job", job] if post => Some(Route::UpdateJob { job }),
         ["job", job] => get.then_some(Route::Job { job }),
+        ["job", job, "spec"] => post.then_some(Route::Spec { job }),
         ["job", job, "batch"] if post => Some(Route::AddBatch { job }),
         ["job", job, "batch"] => get.then_some(Route::Batches { job }),
         ["job", job, "batch", batch] => get.then_some(Route::Batch { job, batch }),
@@ -89,6 +92,11 @@ pub(crate) fn version(text: &str) -> Result<&str, Refusal> {
     Err(Refusal::bad("InvalidVersion", format!("Unsupported API version: {shown}")))
 }
 
+/// Versions whose retirement is announced.
+pub(crate) fn is_deprecated(version: &str) -> bool {
+    ("31.0"..="40.0").contains(&version)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,7 +116,7 @@ mod tests {
             route(&Method::GET, &parts).unwrap_err().message
         };
         assert_eq!(told("services"), "Failed to parse URL. Was expecting 'job' but found:services");
-        assert!(told("job/750/spec").ends_with("Was expecting 'batch' but found:spec"));
+        assert!(told("job/750/batches").ends_with("Was expecting 'batch' but found:batches"));
         assert!(
             told("job/750/batch/751/results").ends_with("Was expecting 'result' but found:results")
         );
@@ -118,6 +126,7 @@ mod tests {
     #[test]
     fn versions_have_two_digits_and_a_zero() {
         assert!(version("31.0").is_ok() && version("66.0").is_ok());
+        assert!(is_deprecated("31.0") && is_deprecated("40.0") && !is_deprecated("41.0"));
         for bad in ["", "v66.0", "66", "66.1", "30.0", "7.0", "100.0", "+9.0"] {
             assert_eq!(version(bad).unwrap_err().code, "InvalidVersion", "{bad}");
         }

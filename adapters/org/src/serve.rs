@@ -107,6 +107,11 @@ impl Server {
         self.desk.org().fault(fault);
     }
 
+    /// What a job was created with; see [`Org::header`].
+    pub fn header(&self, job: &str, name: &str) -> Option<String> {
+        self.desk.org().header(job, name)
+    }
+
     /// Stops: the port is free afterwards. Answers that are being made are given out before, for up
     /// to ten seconds.
     pub fn shutdown(&self) {

@@ -220,6 +220,18 @@ fn set_meta(db: &Connection, key: &str, value: i64) -> rusqlite::Result<()> {
     set.execute(params![key, value]).map(drop)
 }
 
+/// Something that was said of a job: a header of its creation, by its name in lower case, or its
+/// transformation spec.
+pub(crate) fn said(db: &Connection, job: i64, name: &str) -> rusqlite::Result<Option<String>> {
+    let mut find = db.prepare_cached("SELECT value FROM _said WHERE job = ? AND name = ?")?;
+    find.query_row(params![job, name], |row| row.get(0)).optional()
+}
+
+pub(crate) fn say(db: &Connection, job: i64, name: &str, value: &str) -> rusqlite::Result<()> {
+    let mut insert = db.prepare_cached("INSERT OR REPLACE INTO _said VALUES (?, ?, ?)")?;
+    insert.execute(params![job, name, value]).map(drop)
+}
+
 /// The body of a batch as it was sent.
 pub(crate) fn request(db: &Connection, batch: i64) -> rusqlite::Result<Vec<u8>> {
     blob(db, "_request", batch)

@@ -96,6 +96,16 @@ impl<'a> Table<'a> {
         spare
     }
 
+    /// The cells of a row of CSV, as many as it has.
+    pub(crate) fn cells(&self, at: usize) -> &[Cell<'a>] {
+        &self.cells[self.start(at)..self.ends[at]]
+    }
+
+    /// Changes every value.
+    pub(crate) fn change(&mut self, change: impl FnMut(&mut Cell<'a>)) {
+        self.cells.iter_mut().for_each(change);
+    }
+
     fn start(&self, row: usize) -> usize {
         row.checked_sub(1).map_or(0, |before| self.ends[before])
     }

@@ -42,6 +42,7 @@ pub(crate) struct Troubles {
     /// Faults that wait, each with the number of requests until it is its turn.
     armed: Vec<(Fault, Counted, u32)>,
     delay: Duration,
+    pause: Option<Duration>,
     chaos: Option<Chaos>,
     /// Batches that are still on their way, with the moment at which they come.
     late: Vec<(i64, Request<Bytes>)>,
@@ -53,11 +54,24 @@ pub(crate) struct Troubles {
 }
 
 impl Troubles {
-    /// Ties the fate that waits for a batch to the one that was just added.
-    pub(crate) fn seal(&mut self, batch: i64) {
-        if let Some(fate) = self.fate.take() {
-            self.fates.insert(batch, fate);
-        }
+    /// Takes the fate that waits for the batch of the request in hand.
+    pub(crate) fn take_fate(&mut self) -> Option<Fate> {
+        self.fate.take()
+    }
+
+    /// Ties a fate to a batch that was just added.
+    pub(crate) fn seal(&mut self, batch: i64, fate: Option<Fate>) {
+        self.fates.extend(fate.map(|fate| (batch, fate)));
+    }
+
+    /// Counts a chunk that is about to be added, and takes the fault that is for it.
+    pub(crate) fn next_chunk(&mut self) -> Option<Fault> {
+        self.take(|counted| counted == Counted::Chunks)
+    }
+
+    /// How far apart chunks come, if a fault says so.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        self.pause
     }
 
     /// The fate of a batch whose work is due.
@@ -75,26 +89,30 @@ impl Troubles {
     }
 
     /// Which of the armed faults is for this request, if one is.
-    fn next(&self, request: Kind) -> Option<usize> {
-        let counts =
-            |(_, counted, left): &(Fault, Counted, u32)| request.is(*counted) && *left <= 1;
-        self.armed.iter().position(counts)
+    fn next(&self, is: impl Fn(Counted) -> bool) -> Option<usize> {
+        self.armed.iter().position(|(_, counted, left)| is(*counted) && *left <= 1)
     }
 
     /// Counts a request, and takes the fault that is for it. Chaos strikes where none is.
     fn turn(&mut self, request: Kind) -> Option<Fault> {
-        let next = self.next(request);
-        self.count(request);
-        let Some(at) = next else { return self.chaos.as_mut()?.strike(request) };
+        let fault = self.take(|counted| request.is(counted));
+        fault.or_else(|| self.chaos.as_mut()?.strike(request))
+    }
+
+    /// Counts something, and takes the fault that is for it.
+    fn take(&mut self, is: impl Fn(Counted) -> bool) -> Option<Fault> {
+        let next = self.next(&is);
+        self.count(is);
+        let at = next?;
         if let (fault @ Fault::Quota { .. }, ..) = &self.armed[at] {
             return Some(fault.clone()); // and stays
         }
         Some(self.armed.remove(at).0)
     }
 
-    fn count(&mut self, request: Kind) {
+    fn count(&mut self, is: impl Fn(Counted) -> bool) {
         for (_, counted, left) in &mut self.armed {
-            if request.is(*counted) {
+            if is(*counted) {
                 *left = left.saturating_sub(1);
             }
         }
@@ -114,6 +132,7 @@ impl Kind {
             Counted::Calls(Call::Any) => true,
             Counted::Calls(call) => call == self.call,
             Counted::Lists => self.lists,
+            Counted::Chunks => false,
         }
     }
 }
@@ -125,6 +144,9 @@ impl Org {
         match fault {
             Fault::Slow { milliseconds } => {
                 self.troubles.delay = Duration::from_millis(milliseconds.into());
+            }
+            Fault::LateChunks { seconds } => {
+                self.troubles.pause = Some(Duration::from_secs(seconds.into()));
             }
             Fault::Chaos { seed } => self.troubles.chaos = Some(Chaos::new(seed)),
             _ => {}
@@ -174,10 +196,10 @@ impl Org {
         }
         let kind = Kind { call: Call::Batch, lists: false };
         let troubles = &mut self.troubles;
-        let Some(next) = troubles.next(kind) else {
+        let Some(next) = troubles.next(|counted| kind.is(counted)) else {
             let cuts = troubles.chaos.as_mut().is_some_and(Chaos::cuts);
             if cuts {
-                troubles.count(kind);
+                troubles.count(|counted| kind.is(counted));
             }
             return cuts;
         };
@@ -232,7 +254,12 @@ impl Org {
             Fault::ListTwice { .. } | Fault::MissingFromList { .. } => {
                 self.troubles.list = Some(fault);
             }
-            Fault::CutResult { .. } | Fault::Slow { .. } | Fault::Chaos { .. } => {}
+            Fault::CutResult { .. }
+            | Fault::FailChunk { .. }
+            | Fault::FailSplit { .. }
+            | Fault::LateChunks { .. }
+            | Fault::Slow { .. }
+            | Fault::Chaos { .. } => {}
         }
         let response = self.respond(now, request);
         // A request that was refused has not used them.
@@ -253,7 +280,7 @@ impl Org {
                 _ => Call::Result,
             },
             Some(Route::File { .. }) => Call::Result,
-            Some(Route::Request { .. }) | None => Call::Any,
+            Some(Route::Request { .. } | Route::Spec { .. }) | None => Call::Any,
         };
         Kind { call, lists: matches!(route, Some(Route::Batches { .. })) }
     }

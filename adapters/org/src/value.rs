@@ -14,6 +14,7 @@ use crate::{calendar, ids};
 pub(crate) enum Value<'a> {
     Null,
     Text(&'a str),
+    Blob(&'a [u8]),
     /// An id in its long form, so that both forms are the same value.
     Id([u8; 18]),
     Int(i64),
@@ -25,6 +26,7 @@ impl rusqlite::ToSql for Value<'_> {
         Ok(ToSqlOutput::Borrowed(match self {
             Self::Null => ValueRef::Null,
             Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
             Self::Id(id) => ValueRef::Text(id),
             Self::Int(n) => ValueRef::Integer(*n),
             Self::Real(x) => ValueRef::Real(*x),

@@ -18,13 +18,14 @@ pub(crate) struct Wanted {
     pub(crate) external: Option<String>,
     pub(crate) serial: bool,
     pub(crate) content: Format,
+    pub(crate) zip: bool,
     pub(crate) rule: Option<String>,
 }
 
 impl Wanted {
     pub(crate) fn read(said: &Said) -> Result<Self, Refusal> {
         let bad = |message: String| Refusal::bad("InvalidJob", message);
-        let (mut operation, mut object, mut content) = (None, None, Format::Xml);
+        let (mut operation, mut object, mut content) = (None, None, (Format::Xml, false));
         let (mut external, mut rule, mut serial) = (None, None, false);
         for (name, text) in said {
             match name.as_str() {
@@ -50,34 +51,48 @@ impl Wanted {
                         }
                     };
                 }
-                "contentType" => content = read_content(text)?,
+                "contentType" => {
+                    content = Format::read_content(text)
+                        .ok_or_else(|| bad(format!("Unsupported contentType: {}", brief(text))))?;
+                }
                 "assignmentRuleId" => rule = Some(text.clone()),
                 "fastPathEnabled" => {}
                 other => return Err(bad(format!("{} cannot be specified", capital(other)))),
             }
         }
+        let operation = operation.ok_or_else(|| bad("Operation must be specified".into()))?;
+        let (content, zip) = content;
+        if zip && operation.is_query() {
+            return Err(bad("A zip content type cannot be used for a query".into()));
+        }
         Ok(Self {
-            operation: operation.ok_or_else(|| bad("Operation must be specified".into()))?,
+            operation,
             object: object.ok_or_else(|| bad("Object must be specified".into()))?,
             external,
             serial,
             content,
+            zip,
             rule,
         })
     }
 }
 
-/// The content type of a job. The service's ZIP types are known, but refused.
-fn read_content(text: &str) -> Result<Format, Refusal> {
-    match (Format::read(text), text) {
-        (Some(format), _) => Ok(format),
-        (None, "ZIP_CSV" | "ZIP_XML" | "ZIP_JSON") => Err(Refusal::bad(
-            "FeatureNotEnabled",
-            format!(
-                "The practice org reads no archives; a job of contentType {text} needs a real org"
-            ),
-        )),
-        _ => Err(Refusal::bad("InvalidJob", format!("Unsupported contentType: {}", brief(text)))),
+/// The prefix of assignment rules.
+const RULE: &str = "01Q";
+
+/// An assignment rule is for cases and leads that are loaded, and the job is told with its long id.
+pub(crate) fn assignment_rule(wanted: &Wanted, object: &str) -> Result<Option<String>, Refusal> {
+    let Some(rule) = &wanted.rule else { return Ok(None) };
+    let bad = |message: String| Err(Refusal::bad("InvalidJob", message));
+    let loads =
+        matches!(wanted.operation, Operation::Insert | Operation::Update | Operation::Upsert);
+    if !loads || !["Case", "Lead"].contains(&object) {
+        let operation = wanted.operation.name();
+        return bad(format!("AssignmentRuleId cannot be specified for {operation} of {object}"));
+    }
+    match ids::number(RULE, rule) {
+        Some(n) => Ok(Some(ids::long(RULE, n))),
+        None => bad(format!("Invalid assignment rule id: {}", brief(rule))),
     }
 }
 
@@ -126,6 +141,14 @@ pub(crate) fn check_batch_type(format: Format, headers: &HeaderMap) -> Result<()
     let utf8 = charset.is_none_or(|charset| charset.eq_ignore_ascii_case("utf-8"));
     match media_type(headers) {
         Some(sent) if utf8 && format.takes(&sent) => Ok(()),
+        _ => Err(unsupported(headers)),
+    }
+}
+
+/// An archive comes as that of its records.
+pub(crate) fn check_archive_type(format: Format, headers: &HeaderMap) -> Result<(), Refusal> {
+    match media_type(headers) {
+        Some(sent) if sent == format.archive_type() => Ok(()),
         _ => Err(unsupported(headers)),
     }
 }

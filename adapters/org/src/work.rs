@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::jobs::{Batch, Job};
 use crate::org::Org;
 use crate::trouble::Fate;
-use crate::{ingest, query, store};
+use crate::{chunks, ingest, store};
 
 /// Why a batch as a whole could not be processed.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(crate) fn settle(org: &mut Org, now: i64) -> rusqlite::Result<()> {
             (_, Some(Fate::Fails(code))) => {
                 Err(Failure::Batch(format!("{code} : A fault of the practice org")))
             }
-            (Some(job), _) if job.operation.is_query() => query::run(org, &job, &batch),
+            (Some(job), _) if job.operation.is_query() => chunks::run(org, &job, &batch),
             (Some(job), fate) => ingest::run(org, &job, &batch, fate.as_ref()),
             (None, _) => Err(Failure::batch("The job is gone")),
         };
@@ -70,6 +70,11 @@ pub(crate) fn finish(
         Some(message) => batch.fail(db, message, counts)?,
         None => batch.complete(db, counts)?,
     }
+    keep_clock(db, batch.ends)
+}
+
+/// The org has changed at a moment.
+pub(crate) fn keep_clock(db: &Connection, moment: i64) -> rusqlite::Result<()> {
     let kept = store::clock(db)?.unwrap_or(0);
-    store::set_clock(db, kept.max(batch.ends))
+    store::set_clock(db, kept.max(moment))
 }

@@ -15,13 +15,14 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sfbulk::rows::{
-    Batch, CsvText, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows, Source,
+    BINARY_FIELDS, Batch, CsvText, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows,
+    Source,
 };
 use sfbulk::{
     Ask, Checkpoint, ContentType, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Session,
     Spec, Summary, Transcript,
 };
-use sfbulk_draft::{CheckpointFile, Draft, Start};
+use sfbulk_draft::{CheckpointFile, Draft, FileSource, Start};
 
 use crate::executor::Executor;
 use crate::source::CsvSource;
@@ -102,7 +103,13 @@ impl Client {
     /// Any load, from a [`Spec`] with bounds, seed or version of your own.
     pub fn load(&self, spec: Spec) -> Load {
         let start = Start::new(spec);
-        Load { client: self.clone(), start, limits: Limits::default(), columns: None }
+        Load {
+            client: self.clone(),
+            start,
+            limits: Limits::default(),
+            columns: None,
+            binary: BINARY_FIELDS.map(Into::into).into(),
+        }
     }
 
     /// The rows of a query, decoded. Columns are matched with the names of `T`'s fields as serde
@@ -131,6 +138,19 @@ impl Client {
 
     /// Any query, from a [`Spec`]: [`Spec::query_all`], or one with bounds, seed or version of your
     /// own; and one that keeps a checkpoint, or may take only so long.
+    ///
+    /// A table of many millions, split by the server into chunks:
+    ///
+    /// ```no_run
+    /// use sfbulk_ureq::{PkChunking, Spec};
+    ///
+    /// # fn extract(org: sfbulk_ureq::Client) -> Result<(), sfbulk_ureq::Error> {
+    /// let chunks = PkChunking { size: Some(250_000), ..PkChunking::default() };
+    /// let query = Spec::query("SELECT Id, Name FROM Account").pk_chunking(chunks);
+    /// org.fetch(query).file("accounts.csv")?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn fetch(&self, spec: Spec) -> Query {
         Query { client: self.clone(), start: Start::new(spec) }
     }
@@ -144,6 +164,7 @@ pub struct Load {
     start: Start,
     limits: Limits,
     columns: Option<Vec<String>>,
+    binary: Vec<String>,
 }
 
 impl Load {
@@ -177,6 +198,12 @@ impl Load {
     /// Of a CSV text, sends only these columns: a delete takes nothing but `Id`.
     pub fn keep_only<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
         self.columns = Some(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Other fields that name [`files`](Self::files) than `Body` and `VersionData`.
+    pub fn binary_fields<S: Into<String>>(mut self, fields: impl IntoIterator<Item = S>) -> Self {
+        self.binary = fields.into_iter().map(Into::into).collect();
         self
     }
 
@@ -271,6 +298,39 @@ impl Load {
     {
         let source =
             RowSource::with_syntax(self.start.spec.syntax(), rows.into_iter(), self.limits);
+        self.from(Box::new(source))
+    }
+
+    /// Loads rows and the files that they name, into a job of archives: say
+    /// [`content_type(ContentType::ZipCsv)`](Self::content_type) before, and before
+    /// [`resume_from`](Self::resume_from).
+    ///
+    /// A row is as for [`rows`](Self::rows), and its field `Body` or `VersionData` holds `#` and the
+    /// path of a file in `folder`, with forward slashes: `#photos/ada.png`.
+    /// [`Attachment`](sfbulk::rows::Attachment), [`ContentVersion`](sfbulk::rows::ContentVersion) and
+    /// [`Document`](sfbulk::rows::Document) are such rows. Files are read and packed while the load
+    /// runs, as many into a batch as fit; no link is followed, and no path leads out of the folder.
+    ///
+    /// ```no_run
+    /// # use sfbulk_ureq::{Client, ContentType, Error};
+    /// use sfbulk_ureq::rows::ContentVersion;
+    ///
+    /// # fn load(org: &Client) -> Result<(), Error> {
+    /// let rows = ["logo.png", "contracts/acme.pdf"].map(ContentVersion::new);
+    /// let load = org.insert("ContentVersion").content_type(ContentType::ZipCsv);
+    /// for outcome in load.files("to/be/loaded", rows)? {
+    ///     println!("{}", outcome?.message());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn files<I>(self, folder: impl AsRef<Path>, rows: I) -> Result<Outcomes, Error>
+    where
+        I: IntoIterator<IntoIter: Send + 'static, Item: Serialize + Send + 'static>,
+    {
+        let rows = rows.into_iter().map(Ok);
+        let source = FileSource::open(&self.start.spec, self.limits, folder.as_ref(), rows)?;
+        let source = source.binary(self.binary.clone());
         self.from(Box::new(source))
     }
 

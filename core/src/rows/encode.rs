@@ -85,6 +85,14 @@ impl Encoder {
         self.row.names()
     }
 
+    /// The cells of the last row that hold something, with their columns' names.
+    pub(crate) fn cells(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.names().iter().zip(self.row.values()).filter_map(|(name, value)| match value {
+            Value::Text(text) | Value::Literal(text) => Some((name.as_str(), text)),
+            Value::Null | Value::Absent => None,
+        })
+    }
+
     /// What comes before the first record; in CSV, that is the header, which the first row tells.
     pub(crate) fn head(&self) -> Vec<u8> {
         match self.syntax {

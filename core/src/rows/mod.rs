@@ -3,7 +3,8 @@
 //! A CSV file that is loaded as it is, and a query's result that is stored as it is, are never
 //! decoded into cells. Finding where records end is enough to cut a file into batches
 //! ([`Cutter`]), to split a result into pages ([`Framer`]), and to set an outcome beside its row
-//! ([`Records`]). Those who have rows of a serde type use [`RowCutter`] and [`Decoder`].
+//! ([`Records`]). Those who have rows of a serde type use [`RowCutter`] and [`Decoder`], and with files
+//! [`ZipCutter`].
 //!
 //! All of these are *pushed*: room is lent out ([`space`](Cutter::space)), the caller reads into
 //! it, says how much it read, and asks for what is complete by now. "Nothing yet" is a value, not
@@ -11,12 +12,14 @@
 //!
 //! | level | files |
 //! |---|---|
-//! | 0 | `scan` where does a record begin?, `inlet` where bytes come in |
+//! | 0 | `scan` where does a record begin?, `inlet` where bytes come in, `archive` a ZIP archive, `binary` rows for files |
 //! | 1 | `batch` what is cut, and its limits, `encode` a serde row as a record of any syntax |
-//! | 2 | `cut` text → batches, `pack` typed rows → batches, `frame` results → pages, `records` raw records, `content` what a batch says, `outcome` what became of each row |
+//! | 2 | `cut` text → batches, `pack` typed rows → batches, `zip` typed rows and their files → batches, `frame` results → pages, `records` raw records, `content` what a batch says, `outcome` what became of each row |
 //! | 3 | `decode` pages → typed rows, `source` where batches come from, `text` pages → one CSV text |
 
+mod archive;
 mod batch;
+mod binary;
 mod content;
 mod cut;
 mod decode;
@@ -29,8 +32,10 @@ mod records;
 mod scan;
 mod source;
 mod text;
+mod zip;
 
 pub use batch::{Batch, CELL_CHARS, COLUMNS, Limits, RECORD_CHARS};
+pub use binary::{Attachment, ContentVersion, Document};
 pub(crate) use content::content;
 pub use cut::Cutter;
 pub use decode::Decoder;
@@ -40,3 +45,4 @@ pub use pack::RowCutter;
 pub use records::Records;
 pub use source::{RowSource, Source};
 pub use text::CsvText;
+pub use zip::{BINARY_FIELDS, ZIP_FILES, ZIP_NAME, ZIP_UNPACKED, ZipCutter};

@@ -1,17 +1,19 @@
 //! SOQL: the part of it that bulk queries take, on one object and the parents of its records.
 //!
 //! `token` cuts, `parse` understands, `period` knows the date literals, `path` the joins, `sql`
-//! plans. Nothing of a query's text gets into SQL: names are looked up in the schema, values are
+//! plans, `split` bounds a query to a range of ids. Nothing of a query's text gets into SQL: names are looked up in the schema, values are
 //! bound.
 
 mod parse;
 mod path;
 mod period;
+mod split;
 mod sql;
 mod token;
 
 pub(crate) use parse::{NO_CHILDREN, Problem, parse};
 pub(crate) use path::Column;
+pub(crate) use split::{bounded, can_be_split};
 pub(crate) use sql::{Plan, Setting, plan};
 
 /// The longest query the service takes.

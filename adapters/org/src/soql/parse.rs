@@ -24,6 +24,8 @@ pub(crate) struct Query<'a> {
     pub(crate) fields: Vec<Name<'a>>,
     pub(crate) object: Name<'a>,
     pub(crate) condition: Option<Condition<'a>>,
+    /// Where the condition begins.
+    pub(crate) filter: Option<usize>,
     pub(crate) order: Vec<Order<'a>>,
     pub(crate) limit: Option<i64>,
 }
@@ -161,7 +163,8 @@ impl<'a> Parser<'a> {
         let fields = self.list(Self::selected)?;
         self.keyword("FROM")?;
         let object = self.name()?;
-        let condition = if self.take("WHERE") { Some(self.condition()?) } else { None };
+        let filter = self.take("WHERE").then(|| self.peek().at);
+        let condition = filter.map(|_| self.condition()).transpose()?;
         let order = if self.take("ORDER") {
             self.keyword("BY")?;
             self.list(Self::order)?
@@ -169,7 +172,7 @@ impl<'a> Parser<'a> {
             Vec::new()
         };
         let limit = if self.take("LIMIT") { Some(self.limit()?) } else { None };
-        Ok(Query { fields, object, condition, order, limit })
+        Ok(Query { fields, object, condition, filter, order, limit })
     }
 
     fn list<T>(&mut self, item: impl Fn(&mut Self) -> Parsed<T>) -> Parsed<Vec<T>> {

@@ -94,7 +94,11 @@ impl Client {
         if !media_type.is_empty() {
             request = request.header("Content-Type", media_type);
         }
-        let response = self.send(request.body(body.into()).unwrap());
+        self.answer(request.body(body.into()).unwrap())
+    }
+
+    fn answer(&mut self, request: Request<Bytes>) -> Answer {
+        let response = self.send(request);
         let header = |name| {
             let value = response.headers().get(name);
             value.map_or("", |value| value.to_str().unwrap()).to_owned()
@@ -129,6 +133,20 @@ impl Client {
         let created = self.create(operation, object, more);
         assert_eq!(created.status, 201, "{}", created.body);
         created.element("id").to_owned()
+    }
+
+    /// Creates a CSV job with one more header.
+    pub(crate) fn create_with(
+        &mut self,
+        (operation, object): (&str, &str),
+        (name, value): (&str, &str),
+    ) -> Answer {
+        let document = format!(
+            "<jobInfo><operation>{operation}</operation><object>{object}</object><contentType>CSV</contentType></jobInfo>"
+        );
+        let request = Request::post(format!("{BASE}/job")).header("Content-Type", XML);
+        let request = request.header("X-SFDC-Session", &self.session).header(name, value);
+        self.answer(request.body(document.into()).unwrap())
     }
 
     /// A new batch's id.

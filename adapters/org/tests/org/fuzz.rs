@@ -143,6 +143,99 @@ fn every_query_ends() {
     });
 }
 
+/// The rows of a query in a new job, split by this header: of all its batches but the first, if
+/// that was split. Nothing if the query fails.
+fn rows(client: &mut Client, header: &str, query: &str) -> Option<String> {
+    let created = client.create_with(("query", "Account"), ("Sforce-Enable-PKChunking", header));
+    let job = created.element("id").to_owned();
+    client.add(&job, query.to_owned());
+    let list = client.get(&format!("job/{job}/batch"));
+    let (ids, states) = (list.elements("id"), list.elements("state"));
+    let mut rows = String::new();
+    for (id, state) in ids.into_iter().zip(states) {
+        match state {
+            "Failed" => return None,
+            "NotProcessed" => continue,
+            _ => assert_eq!(state, "Completed", "{}", list.body),
+        }
+        let path = format!("job/{job}/batch/{id}/result");
+        let file = client.get(&path).element("result").to_owned();
+        let file = client.get(&format!("{path}/{file}")).body;
+        rows.extend(file.split_inclusive('\n').skip(1));
+    }
+    Some(rows)
+}
+
+#[test]
+fn a_split_query_has_the_rows_of_the_whole() {
+    let client = client();
+    client.borrow_mut().insert(
+        "Account",
+        "Name,AnnualRevenue,Tags__c,Account__c,ParentId\na,5,a;b,001000000000002,\nb,,,,\nc,1,b,,001000000000001\n",
+    );
+    proptest!(ProptestConfig::with_cases(300), |(condition in condition(), size in 1..4)| {
+        let query = format!("SELECT Id, Name FROM Account WHERE {condition}");
+        let client = &mut *client.borrow_mut();
+        let whole = rows(client, "false", &query);
+        let split = rows(client, &format!("chunkSize={size}"), &query);
+        prop_assert_eq!(whole, split, "{}", query);
+    });
+}
+
+#[test]
+fn every_foreign_file_ends() {
+    let client = client();
+    let hint = prop::sample::select(vec![
+        "",
+        "dd.MM.yyyy",
+        "yyyyMMddHHmmssSSS",
+        "'",
+        "''y",
+        "d'é'",
+        "MMM",
+        "(a|",
+        "(a*)*b",
+        "^x{999999}$",
+        ".{1000}{1000}",
+        "é",
+    ]);
+    let field = prop::sample::select(vec![
+        "Name",
+        "Birthdate",
+        "DoNotCall",
+        "Email",
+        "X__c",
+        "é",
+        "Account.Name",
+    ]);
+    let value = prop::sample::select(vec![
+        "",
+        "1.2.2026",
+        "20260101",
+        "#N/A",
+        "aaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "é, é",
+        "true",
+    ]);
+    let row = (field, "[ab]?", value.clone(), hint);
+    let rows = prop::collection::vec(row, 0..5);
+    let file = prop::collection::vec(prop::collection::vec(value, 1..4), 0..4);
+    proptest!(ProptestConfig::with_cases(500), |(rows in rows, file in file)| {
+        let quote = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+        let spec: String = rows
+            .iter()
+            .map(|(field, column, value, hint)| [*field, column, *value, *hint].map(quote).join(",") + "\n")
+            .collect();
+        let file: Vec<String> = file.iter().map(|row| row.iter().map(|cell| quote(cell)).collect::<Vec<_>>().join(",")).collect();
+        let job = client.borrow_mut().job("insert", "Contact", "");
+        let spec = format!("Salesforce Field,Csv Header,Value,Hint\n{spec}");
+        let status = client.borrow_mut().post(&format!("job/{job}/spec"), CSV, spec.clone()).status;
+        prop_assert!([201, 400].contains(&status));
+        let message = outcome(&client, &job, format!("a,b\n{}", file.join("\n")).as_bytes());
+        prop_assert!(!message.contains("InternalServerError"), "{spec}{message}");
+    });
+}
+
 #[test]
 fn every_file_ends() {
     let client = client();

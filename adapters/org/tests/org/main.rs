@@ -1,10 +1,13 @@
 //! The practice org asked through its front door, in virtual time.
 
+mod archives;
+mod chunks;
 mod client;
 mod deletes;
 mod faults;
 mod formats;
 mod fuzz;
+mod headers;
 mod nesting;
 mod objects;
 mod parents;
@@ -14,5 +17,6 @@ mod refusals;
 mod rest;
 mod serving;
 mod soql;
+mod transform;
 mod walk;
 mod wire;

@@ -1,5 +1,8 @@
 //! Queries that the server splits into chunks (topic "PK Chunking Header"): every chunk is read, also
-//! one that shows up late, and a failed one is named.
+//! one that shows up late, and a failed one is named. By hand here; against the practice org in
+//! `practice.rs`.
+
+mod practice;
 
 use std::time::Duration;
 
