@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use sfbulk::rows::{Cutter, Limits, Records};
-use sfbulk_ureq::{Error, ErrorKind, Syntax};
+use sfbulk::rows::{Cutter, Limits, Records, Source};
+use sfbulk_ureq::{CsvSource, Error, ErrorKind};
 
 use crate::exit::{Failure, in_words};
 use crate::journal::Journal;
 use crate::operation::Operation;
 use crate::output;
-use crate::recast::batches;
 
 /// What the last column of an error file is called.
 pub(crate) const ERROR: &str = "ERROR";
