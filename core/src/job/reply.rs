@@ -9,7 +9,7 @@ use crate::document::{Document, excerpt};
 use crate::errand::Errand;
 use crate::error::{Error, ErrorInfo, ErrorKind};
 use crate::id::{BatchId, JobId, ResultId};
-use crate::info::{BatchInfo, BatchState, ExceptionCode, JobInfo, JobState};
+use crate::info::{Allowances, BatchInfo, BatchState, ExceptionCode, JobInfo, JobState};
 use crate::judge::{Answer, Class, Doubtful, Refusal, Verdict, judge};
 use crate::ledger::{BatchRecord, Content, File, JobRecord, Stage};
 use crate::pace::Probe;
@@ -90,6 +90,7 @@ impl Job {
             (Errand::Abort { job }, Answer::Document(Document::JobInfo(info))) => {
                 self.ended(job, &info, JobState::Aborted)?;
             }
+            (Errand::Limits, Answer::Document(Document::Allowances(left))) => self.weigh(left),
             (Errand::Chunk { .. }, Answer::Text(soql)) => {
                 self.chunk_is_about(soql::id_range(&soql));
             }
@@ -101,6 +102,24 @@ impl Job {
         }
         self.pace.succeeded(errand);
         Ok(())
+    }
+
+    /// Before a job is created: is enough left of the org's allowances? Each batch is sent and its
+    /// result read; the job is created, looked at and closed. That is the least.
+    fn weigh(&mut self, left: Allowances) {
+        let Some(batches) = self.ledger.preflight.take() else { return };
+        let calls = batches.saturating_mul(2).saturating_add(3);
+        for (wanted, left, what) in
+            [(batches, left.batches, "batches"), (calls, left.calls, "requests")]
+        {
+            if let Some(left) = left.filter(|left| *left < wanted) {
+                let message = format!(
+                    "the run needs {wanted} {what} at least, and the org takes {left} more for now"
+                );
+                let error = Error::new(ErrorKind::Allowance, message);
+                self.fail(error.advise("nothing was sent; allowances are those of 24 hours"));
+            }
+        }
     }
 
     fn created(&mut self, info: &JobInfo, now: Time) -> Result<(), String> {
@@ -518,6 +537,9 @@ impl Job {
         asked: Option<Duration>,
         now: Time,
     ) -> bool {
+        if errand == Errand::Limits {
+            return false; // a look that is not worth waiting for
+        }
         let wait = self.pace.try_again(errand, few, asked, &self.spec.bounds, now);
         if let Some(wait) = wait {
             self.note_retry(errand, why, wait);
@@ -555,6 +577,10 @@ impl Job {
                 return self.inspected(job, stranger, Content::Unreadable);
             }
             Errand::Chunk { .. } => return self.chunk_is_about(None),
+            Errand::Limits => {
+                self.ledger.preflight = None; // the org itself will refuse what is too much
+                return self.note(Note::Unchecked { why: error.to_string() });
+            }
             Errand::List { job } => {
                 self.ledger.blind = true;
                 if self.ledger.jobs[job].doubt {
@@ -579,7 +605,7 @@ impl Job {
     /// Names the job, batch and rows an errand is about.
     fn placed(&self, errand: Errand, error: Error) -> Error {
         match errand {
-            Errand::Create => error,
+            Errand::Limits | Errand::Create => error,
             Errand::List { job }
             | Errand::Count { job }
             | Errand::Close { job }
@@ -605,6 +631,7 @@ impl Job {
 
     fn in_words(&self, errand: Errand) -> String {
         match errand {
+            Errand::Limits => "asking for the org's allowances".into(),
             Errand::Create => {
                 format!("creating the job ({} {})", self.spec.operation, self.spec.object)
             }
