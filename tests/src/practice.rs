@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::process::Command;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sfbulk::rows::Limits;
 use sfbulk::{Error, Session};
 use sfbulk_org::{Config, Org, Server, serve};
+
+use crate::built::built;
 
 /// An account to be loaded.
 #[derive(Clone, Debug, Serialize)]
@@ -46,6 +49,23 @@ pub fn org() -> Arc<Server> {
 /// The org's session of the moment.
 pub fn session(server: &Server) -> Result<Session, Error> {
     Session::new(&server.url(), server.session())
+}
+
+/// The command in a folder, with the org's session and nothing else of this machine's.
+pub fn command(server: &Server, folder: &Path, args: &[&str]) -> Command {
+    static COMMAND: LazyLock<PathBuf> =
+        LazyLock::new(|| built("sfbulk-cli", &["--bin", "sfbulk"]).join("sfbulk"));
+    let mut command = Command::new(&*COMMAND);
+    for name in ["SFBULK_ORG", "SF_INSTANCE_URL", "HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
+        command.env_remove(name);
+    }
+    command
+        .args(args)
+        .current_dir(folder)
+        .env("XDG_STATE_HOME", folder.join("state"))
+        .env("SF_ORG_INSTANCE_URL", server.url())
+        .env("SF_ACCESS_TOKEN", server.session());
+    command
 }
 
 /// Small batches, so that a few rows are several of them.

@@ -31,8 +31,9 @@ pub(crate) fn run(
     let text = String::from_utf8_lossy(text);
     let mut table = Table::read(job.content, &text, &limits).map_err(Failure::batch)?;
     if let Some(spec) = store::said(&org.db, job.n, transform::NAME)? {
-        let setting = (columns::object(org, job)?, &limits);
-        table = transform::apply(&spec, &table, setting, batch.ends).map_err(Failure::batch)?;
+        let object = columns::object(org, job)?;
+        table =
+            transform::apply(&spec, &table, object, &limits, batch.ends).map_err(Failure::batch)?;
     }
     let lines = store::said(&org.db, job.n, headers::LINES)?;
     if let Some(lines) = lines.as_deref().and_then(LineEnding::read) {

@@ -75,7 +75,8 @@ fn mappings<'t>(table: &'t Table<'_>) -> Result<Vec<Mapping<'t>>, String> {
 pub(crate) fn apply<'a>(
     spec: &str,
     foreign: &Table<'a>,
-    (object, limits): (&Object, &'a Limits),
+    object: &Object,
+    limits: &'a Limits,
     now: i64,
 ) -> Result<Table<'a>, String> {
     let spec_limits = Limits::default();

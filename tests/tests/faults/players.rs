@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;
-use std::process::{Command, Output};
-use std::sync::{Arc, LazyLock};
+use std::process::Output;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_lite::future::{self, block_on};
 use futures_lite::{StreamExt, io};
 use sfbulk::rows::{Fate, Limits, Outcome};
 use sfbulk::{Bounds, Error, Session, Spec, Summary};
-use sfbulk_tests::built::built;
 use sfbulk_tests::practice;
 
 use crate::End;
@@ -264,19 +263,5 @@ fn query_by_command(stage: &Stage, _: Spec, soql: &str) -> Queried {
 
 /// Runs the command in the folder of the stage.
 fn command(stage: &Stage, args: &[&str]) -> Output {
-    static COMMAND: LazyLock<std::path::PathBuf> =
-        LazyLock::new(|| built("sfbulk-cli", &["--bin", "sfbulk"]).join("sfbulk"));
-    let folder = stage.folder.path();
-    let mut command = Command::new(&*COMMAND);
-    for name in ["SFBULK_ORG", "SF_INSTANCE_URL", "HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
-        command.env_remove(name);
-    }
-    command
-        .args(args)
-        .current_dir(folder)
-        .env("XDG_STATE_HOME", folder.join("state"))
-        .env("SF_ORG_INSTANCE_URL", stage.server.url())
-        .env("SF_ACCESS_TOKEN", stage.server.session())
-        .output()
-        .unwrap()
+    practice::command(&stage.server, stage.folder.path(), args).output().unwrap()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sfbulk_org::{Config, Fault, Limits};
+use sfbulk_org::{Config, Fault, Limits, Org};
 
 use crate::client::{BASE, Client, JSON, XML};
 
@@ -243,6 +243,25 @@ fn splitting_that_fails_leaves_the_chunks_before_it() {
     client.add(&job, SOQL);
     client.wait(300);
     assert_eq!(client.states(&job), ["Failed", "Completed", "Completed"]);
+}
+
+#[test]
+fn an_org_that_is_opened_again_goes_on_splitting() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = || {
+        let config = Config::new().latency(Duration::from_secs(30));
+        Client::of(Org::open_with(folder.path().join("org.db"), config).unwrap())
+    };
+    let mut client = open();
+    client.insert("Account", "Name\nA1\nA2\nA3\n");
+    let job = client.chunked_job("chunkSize=1");
+    client.add(&job, SOQL);
+    client.wait(30);
+    assert_eq!(client.states(&job), ["InProgress", "Queued"]);
+    drop(client);
+    let mut client = open();
+    client.wait(300);
+    assert_eq!(client.states(&job), ["NotProcessed", "Completed", "Completed", "Completed"]);
 }
 
 #[test]
