@@ -54,7 +54,7 @@ impl Plan {
     ) -> Result<Box<dyn Source + 'a>, Failure> {
         Ok(match &self.files {
             Some(files) => Box::new(files.source(job.spec(), self.limits(), input, columns)?),
-            None => batches(input.reader(), columns, job.spec().syntax(), self.limits()),
+            None => batches(input, columns, job.spec().syntax(), self.limits()),
         })
     }
 }
