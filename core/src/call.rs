@@ -43,7 +43,6 @@ impl fmt::Display for Tag {
 
 /// A request to be performed. Its end, whatever it is, belongs into
 /// [`Job::reply`](crate::Job::reply).
-#[derive(Debug)]
 pub struct Call {
     /// To answer by.
     pub tag: Tag,
@@ -51,6 +50,16 @@ pub struct Call {
     pub request: Request<Bytes>,
     /// Where the answer's body belongs.
     pub expect: Expect,
+}
+
+impl fmt::Debug for Call {
+    /// Without headers and body: these hold sessions, passwords and records.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (method, uri) = (self.request.method(), self.request.uri());
+        let mut debug = f.debug_struct("Call");
+        debug.field("tag", &self.tag).field("method", method).field("uri", uri);
+        debug.field("expect", &self.expect).finish_non_exhaustive()
+    }
 }
 
 /// Where the body of an answer belongs. One that tells of a failure is always read whole.
