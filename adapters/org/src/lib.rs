@@ -146,6 +146,9 @@
 //! describeGlobal and describe, `limits`, `userinfo`, and `query` and `queryAll` in pages of 2,000
 //! rows, with the SOQL above.
 //!
+//! **Logins**: SOAP `login()` up to version 64.0, and OAuth 2.0 in all its flows, for one app and one
+//! user; their names and secrets are in [`login`], and [`login::Logins`] says what is forbidden.
+//!
 //! What the service has and the practice org has not is refused where the service would refuse
 //! something: a job with a ZIP content type when it is created, a query with more than that when it
 //! is run. Nothing is quietly done in part.
@@ -244,6 +247,7 @@ mod ids;
 mod ingest;
 mod jobs;
 mod loader;
+pub mod login;
 mod offline;
 mod org;
 mod outcomes;

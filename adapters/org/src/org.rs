@@ -25,7 +25,7 @@ use crate::usage::Usage;
 use crate::wanted::{
     Wanted, brief, check_batch_type, document_wire, media_type, read_document, wanted_state,
 };
-use crate::{rest, store, work};
+use crate::{login, rest, store, work};
 
 /// Objects that every org has and the Bulk API does not take (some of them).
 const NOT_BULK: [&str; 8] = [
@@ -52,6 +52,8 @@ pub struct Org {
     pub(crate) usage: Usage,
     /// REST queries that can be gone on with.
     pub(crate) cursors: VecDeque<rest::Cursor>,
+    /// What logins were given.
+    pub(crate) given: login::Given,
 }
 
 /// The org's time in milliseconds since 1970: the caller's, set off, and never going back.
@@ -111,6 +113,7 @@ impl Org {
             sessions: 1,
             usage: Usage::default(),
             cursors: VecDeque::new(),
+            given: login::Given::default(),
         })
     }
 
@@ -140,6 +143,9 @@ impl Org {
     /// The answer to a request at a moment of the org's clock, unpacked.
     pub(crate) fn respond(&mut self, now: i64, request: Request<Bytes>) -> Response<Bytes> {
         let (head, body) = request.into_parts();
+        if let Some(place) = login::Place::of(&head.method, head.uri.path()) {
+            return login::respond(self, now, place, &head, &body);
+        }
         let Some(parts) = route::parts(head.uri.path()) else {
             return rest::respond(self, now, &head);
         };
@@ -147,8 +153,11 @@ impl Org {
             .unwrap_or_else(|refusal| refusal.response(self.wire_of_refusal(&head.headers, &parts)))
     }
 
-    /// Refuses a bulk request without looking at it.
+    /// Refuses a request without looking at it.
     pub(crate) fn refuse(&self, request: &Request<Bytes>, refusal: &Refusal) -> Response<Bytes> {
+        if let Some(place) = login::Place::of(request.method(), request.uri().path()) {
+            return login::refuse(place, refusal);
+        }
         let parts = route::parts(request.uri().path()).unwrap_or_default();
         refusal.response(self.wire_of_refusal(request.headers(), &parts))
     }
