@@ -220,7 +220,7 @@
 //! # Reading the source
 //!
 //! `org` receives a request, finds its `route` and what is `wanted`; `rest` answers what is not bulk,
-//! with `describe`; `jobs` holds jobs and batches and what time makes of them; `work` does what is
+//! with `describe`, and `login` who wants a session; `jobs` holds jobs and batches and what time makes of them; `work` does what is
 //! due, by `ingest` (with `columns` for the names of fields, a `loader` for the records and `delete`
 //! for what goes with them) or `query`; `store` is the database. Records come in as a `table`, from
 //! `csv`, `records_json` or `records_xml`, and go out as `outcomes` or `rows`, in a `format`;
