@@ -10,7 +10,9 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
+use http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING,
+};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use serde::{Deserialize, Serialize};
@@ -477,6 +479,16 @@ pub(crate) struct Wire<'a> {
 }
 
 impl Wire<'_> {
+    /// Topic "Limits" of the REST guide: `GET /services/data/v{version}/limits`. The one request that
+    /// is not for the Bulk API, which has nothing of the kind.
+    pub(crate) fn limits(&self) -> Result<Request<Bytes>, Error> {
+        let (instance, version) = (self.session.instance(), &self.spec.version);
+        let request = Request::get(format!("{instance}/services/data/v{version}/limits"))
+            .header(AUTHORIZATION, self.session.bearer())
+            .header("sforce-call-options", CLIENT);
+        request.body(Bytes::new()).map_err(|e| no_request(&e))
+    }
+
     /// Topic "Create a Job": `POST job`.
     pub(crate) fn create(&self) -> Result<Request<Bytes>, Error> {
         let spec = self.spec;
@@ -601,6 +613,7 @@ mod tests {
         let file = "7525g000004RtPq".parse().unwrap();
         vec![
             wire.create().unwrap(),
+            wire.limits().unwrap(),
             wire.set_state(job, JobState::Closed).unwrap(),
             wire.job(job).unwrap(),
             wire.submit(job, Bytes::from_static(b"Name\nx\n")).unwrap(),
@@ -638,6 +651,7 @@ mod tests {
             lines,
             [
                 "POST /services/async/66.0/job",
+                "GET /services/data/v66.0/limits",
                 "POST /services/async/66.0/job/7505g00000Ab1CdAAJ",
                 "GET /services/async/66.0/job/7505g00000Ab1CdAAJ",
                 "POST /services/async/66.0/job/7505g00000Ab1CdAAJ/batch",
@@ -655,7 +669,7 @@ mod tests {
              <externalIdFieldName>Erp_Key__c</externalIdFieldName>\
              <concurrencyMode>Serial</concurrencyMode><contentType>CSV</contentType></jobInfo>"
         );
-        assert!(requests[1].body().ends_with(b"<state>Closed</state></jobInfo>"));
+        assert!(requests[2].body().ends_with(b"<state>Closed</state></jobInfo>"));
         assert!(!format!("{requests:?}").contains("secret"));
     }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::error::ErrorInfo;
 use crate::id::ResultId;
-use crate::info::{BatchInfo, IngestResult, JobInfo, one_or_many};
+use crate::info::{Allowances, BatchInfo, IngestResult, JobInfo, one_or_many};
 use crate::xml;
 
 /// How much of a message is kept; nobody reads more, and errors are printed and stored.
@@ -33,6 +33,8 @@ pub enum Document {
     ResultList(Vec<ResultId>),
     /// What became of each record of a batch.
     Results(Vec<IngestResult>),
+    /// What is left of the org's daily allowances.
+    Allowances(Allowances),
     /// The API's own refusal.
     Error(ErrorInfo),
 }
@@ -90,7 +92,7 @@ impl Document {
             }
             Self::BatchInfo(batch) => clean_message(batch),
             Self::BatchInfoList(batches) => batches.iter_mut().for_each(clean_message),
-            Self::JobInfo(_) | Self::ResultList(_) | Self::Results(_) => {}
+            Self::JobInfo(_) | Self::ResultList(_) | Self::Results(_) | Self::Allowances(_) => {}
         }
         Ok(document)
     }
@@ -163,6 +165,8 @@ fn from_json(text: &str) -> Result<Document, String> {
         Ok(Document::Error(error_of(&tree)))
     } else if has("batchInfo") || tree.as_object().is_some_and(serde_json::Map::is_empty) {
         serde_json::from_str(text).map(|list: BatchInfoList| Document::BatchInfoList(list.batches))
+    } else if let Some(allowances) = Allowances::of(&tree) {
+        Ok(Document::Allowances(allowances))
     } else if has("jobId") || is_batch_id(&tree["id"]) {
         serde_json::from_str(text).map(Document::BatchInfo)
     } else if has("operation") || has("state") {
@@ -210,7 +214,7 @@ fn clean_message(batch: &mut BatchInfo) {
 }
 
 /// What a page that is no document says: its title, or how it begins.
-fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let title = lower.find("<title>").map(|at| at + "<title>".len()).and_then(|from| {
         let to = from + lower[from..].find("</title>")?;

@@ -11,8 +11,8 @@
 //!    under way: *list* it; *inspect* its strangers, one at a time, since each is as large as a
 //!    batch; and if that does not clear the doubt, *close* it, which is the fence, have its batches
 //!    *counted*, unless the answer to the close did, and list it again.
-//! 2. No job is in doubt. If none takes batches, and rows wait: *create* one. (An empty input never
-//!    makes a job.) If one is open: *submit* every batch that was cut.
+//! 2. No job is in doubt. If none takes batches, and rows wait: *create* one, after a look at the
+//!    org's *limits*, if one is wanted and none was taken. (An empty input never makes a job.) If one is open: *submit* every batch that was cut.
 //! 3. A job's batches are not all final: *list* them, one request for all of them.
 //! 4. A batch is done: list the *files* of a query's result and *fetch* them in their order, one
 //!    at a time, so that rows come in the server's order; *fetch* the outcomes of a load's batches,
@@ -21,6 +21,9 @@
 //!    is under way: the close would race with it. Or *abort* it if that is wanted, also when it is
 //!    closed and still has batches to work off. A job that takes no more is closed at once: it is an
 //!    earlier run's, or as old as the service lets jobs get.
+//!
+//! A chunk that fails ends the query; its SOQL is asked for first, since it tells which ids it was
+//! about.
 //!
 //! A run that takes up an earlier one asks nothing of the server before the rows that were cut then
 //! were fed again, and are the same.
@@ -34,11 +37,13 @@ use crate::rows::Fate;
 /// their id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Errand {
+    Limits,
     Create,
     Submit { batch: usize },
     List { job: usize },
     Count { job: usize },
     Inspect { job: usize, stranger: BatchId },
+    Chunk { batch: usize },
     Files { batch: usize },
     Fetch { batch: usize, file: usize },
     Close { job: usize },
@@ -70,6 +75,7 @@ pub(crate) fn errands(ledger: &Ledger, window: usize) -> Vec<Errand> {
             }
         }
     }
+    errands.extend(ledger.failed_chunk.map(|batch| Errand::Chunk { batch }));
     if ledger.query {
         reading(ledger, &mut errands);
     } else {
@@ -106,7 +112,7 @@ fn sending(ledger: &Ledger, errands: &mut Vec<Errand>) {
         .map(|(batch, _)| Errand::Submit { batch })
         .peekable();
     if cut.peek().is_some() && ledger.open_job().is_none() {
-        errands.push(Errand::Create);
+        errands.push(if ledger.preflight.is_some() { Errand::Limits } else { Errand::Create });
     } else {
         errands.extend(cut);
     }

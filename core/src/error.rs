@@ -33,6 +33,9 @@ pub enum ErrorKind {
     Incomplete,
     /// The input is not the one that the run had loaded which was to be resumed.
     InputChanged,
+    /// The run would use more of the org's daily allowances than there is, or than it may; see
+    /// [`Job::preflight`](crate::Job::preflight) and [`Bounds::batches`](crate::Bounds::batches).
+    Allowance,
     /// The run was left before its end; it can be resumed.
     Unfinished,
     /// Something on this side failed: a file, a disk.

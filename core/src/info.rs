@@ -54,6 +54,26 @@ impl ContentType {
     }
 }
 
+/// How much is left of what an org may do in 24 hours (topic "Limits" of the vendor's REST guide).
+/// `None` where the org does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowances {
+    /// Batches that can be added: `DailyBulkApiBatches`.
+    pub batches: Option<u64>,
+    /// Requests that can be made, of any kind: `DailyApiRequests`.
+    pub calls: Option<u64>,
+}
+
+impl Allowances {
+    /// From the answer of the REST resource `limits`, if it is that.
+    pub(crate) fn of(limits: &Value) -> Option<Self> {
+        let left = |name: &str| limits.get(name)?.get("Remaining")?.as_u64();
+        let batches = left("DailyBulkApiBatches").or_else(|| left("DailyBulkApiRequests"));
+        let allowances = Self { batches, calls: left("DailyApiRequests") };
+        (allowances != Self::default()).then_some(allowances)
+    }
+}
+
 /// Spellings differ between guide, schema and traffic (`NotProcessed`, `Not Processed`,
 /// `NOT_PROCESSED`): letters and digits are compared, regardless of case.
 fn same_word(a: &str, b: &str) -> bool {

@@ -44,11 +44,11 @@ use crate::errand::{Errand, errands};
 use crate::error::{Error, ErrorInfo, ErrorKind};
 use crate::host::Host;
 use crate::info::JobState;
-use crate::ledger::{File, JobRecord, Ledger, Stage};
+use crate::ledger::{BatchRecord, File, JobRecord, Ledger, Stage};
 use crate::pace::Pace;
 use crate::rows::Batch;
 use crate::session::Session;
-use crate::spec::Spec;
+use crate::spec::{Bounds, Spec};
 use crate::step::{Ask, Note, Reason, Step, Summary, Turn};
 use crate::time::Time;
 use crate::transcript::{Line, Transcript};
@@ -73,7 +73,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(1);
 /// Methods that *ask* it something: [`poll`](Self::poll). That *tell* it something:
 /// [`feed`](Self::feed), [`end`](Self::end), [`reply`](Self::reply), [`progress`](Self::progress),
 /// [`login`](Self::login), [`login_failed`](Self::login_failed), [`stop`](Self::stop),
-/// [`abort`](Self::abort), [`leave`](Self::leave), [`leave_after`](Self::leave_after),
+/// [`abort`](Self::abort), [`leave`](Self::leave), [`leave_after`](Self::leave_after), [`preflight`](Self::preflight),
 /// [`start_over`](Self::start_over). That only *look*: [`summary`](Self::summary), [`checkpoint`](Self::checkpoint),
 /// [`transcript`](Self::transcript), [`spec`](Self::spec). That have a [`Host`] do the telling:
 /// [`turn`](Self::turn), [`deliver`](Self::deliver).
@@ -247,6 +247,8 @@ impl Job {
             let due = self.pace.due(errand);
             if due.0 > now {
                 wait = Some(wait.map_or(due, |first| first.min(due)));
+            } else if self.beyond_budget(errand) {
+                return self.next_step(now);
             } else if let Some(session) = self.session() {
                 match self.send(errand, &session) {
                     Ok(call) => return Step::Send(call),
@@ -368,6 +370,15 @@ impl Job {
         self.leave.after = Some(wait);
     }
 
+    /// Before it creates a job, has it ask the org what is left of its daily allowances, and go no
+    /// further, with [`ErrorKind::Allowance`], if that does not suffice for so many batches: a load
+    /// that stops in its middle is worse than none. Should the org not tell, a note says so, and the
+    /// run goes on. One request; a job that takes up an earlier run makes none.
+    pub fn preflight(&mut self, batches: u64) {
+        self.record(|_| Some(Line::Preflight(batches)));
+        self.ledger.preflight = Some(batches).filter(|_| self.ledger.jobs.is_empty());
+    }
+
     /// Has a query that ended with [`ErrorKind::Incomplete`] give all its rows again from the first,
     /// for an application that can forget what it was given: a file that proved short after others
     /// were given behind it cannot be mended otherwise. The server does not run the query again.
@@ -473,6 +484,26 @@ impl Job {
         self.login.session.clone().filter(|_| self.login.expired.is_none())
     }
 
+    /// Keeps the run within what the application allows it. Tells whether the errand was beyond that.
+    fn beyond_budget(&mut self, errand: Errand) -> bool {
+        let Bounds { calls, batches, .. } = self.spec.bounds;
+        if self.summary.calls >= calls {
+            let message = format!("the run may make {calls} requests, and has made them");
+            let error = Error::new(ErrorKind::Unfinished, message);
+            self.go(error.advise("the org works off what it has; resume the run to go on"));
+            return true;
+        }
+        let there =
+            |batch: &&BatchRecord| matches!(batch.stage, Stage::Sent(_) | Stage::Unsure { .. });
+        let adds = matches!(errand, Errand::Submit { .. });
+        let beyond = adds && self.ledger.batches.iter().filter(there).count() as u64 >= batches;
+        if beyond {
+            let message = format!("the run may add {batches} batches, and has added them");
+            self.fail(Error::new(ErrorKind::Allowance, message));
+        }
+        beyond
+    }
+
     fn send(&mut self, errand: Errand, session: &Session) -> Result<Call, Error> {
         let tag = Tag(self.next_tag);
         let call = self.call(tag, errand, session)?;
@@ -490,6 +521,7 @@ impl Job {
         let whole = Expect::Whole { at_most: bounds.document };
         let list = Expect::Whole { at_most: bounds.list };
         let (request, expect) = match errand {
+            Errand::Limits => (wire.limits()?, whole),
             Errand::Create => (wire.create()?, whole),
             Errand::Submit { batch } => {
                 let job = ledger.open_job().ok_or_else(gone)?;
@@ -511,6 +543,11 @@ impl Job {
                 let sent = ledger.sent(batch).ok_or_else(gone)?;
                 let (job, id) = (sent.job, sent.id);
                 (wire.result(ledger.jobs[job].id, id)?, list)
+            }
+            Errand::Chunk { batch } => {
+                let sent = ledger.sent(batch).ok_or_else(gone)?;
+                let (job, id) = (sent.job, sent.id);
+                (wire.request_of(ledger.jobs[job].id, id)?, whole)
             }
             Errand::Fetch { batch, file } if ledger.query => {
                 let sent = ledger.sent(batch).ok_or_else(gone)?;
@@ -609,7 +646,8 @@ impl Job {
         let ledger = &self.ledger;
         if !ledger.cut_off {
             let writing = self.under_way.values().any(|flight| flight.errand.is_write());
-            if writing || (0..ledger.jobs.len()).any(|job| ledger.is_to_end(job)) {
+            let asking = ledger.failed_chunk.is_some();
+            if asking || writing || (0..ledger.jobs.len()).any(|job| ledger.is_to_end(job)) {
                 return None;
             }
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use http::{HeaderMap, Response, StatusCode};
 
 use crate::call::{Failure, Received, Reply};
-use crate::document::{Document, refusal};
+use crate::document::{Document, Format, refusal};
 use crate::error::ErrorInfo;
 use crate::info::ExceptionCode;
 
@@ -33,6 +33,8 @@ pub(crate) struct Doubtful {
 
 pub(crate) enum Answer {
     Document(Document),
+    /// Text that is no document: a query, given back.
+    Text(String),
     Streamed(Received),
 }
 
@@ -77,8 +79,16 @@ fn success(response: &Response<bytes::Bytes>) -> Verdict {
     match Document::read(response) {
         Ok(Document::Error(info)) => refused(info, response.headers()),
         Ok(document) => Verdict::Done(Answer::Document(document)),
+        Err(_) if is_text(response) => {
+            Verdict::Done(Answer::Text(String::from_utf8_lossy(response.body()).into_owned()))
+        }
         Err(reason) => Verdict::Unknown(Doubtful { reason, again: None, broken: true }),
     }
+}
+
+fn is_text(response: &Response<bytes::Bytes>) -> bool {
+    let body = response.body().trim_ascii();
+    !body.is_empty() && Format::of(response.headers(), body) == Format::Text
 }
 
 /// Any other status. With an error document of the API it is a refusal. A server error without one,

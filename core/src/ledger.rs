@@ -72,6 +72,10 @@ pub(crate) struct Ledger {
     pub(crate) blind: bool,
     /// Nothing at all can be asked: there is no session, or the server cannot be reached.
     pub(crate) cut_off: bool,
+    /// How many batches are to be added, until it is known whether the org takes as many.
+    pub(crate) preflight: Option<u64>,
+    /// The chunk that made a query fail, until it is known which ids it was about.
+    pub(crate) failed_chunk: Option<usize>,
     /// The header that all files of a query's result must have.
     pub(crate) header: Option<Fingerprint>,
 }

@@ -120,8 +120,8 @@ pub use error::{Changed, Error, ErrorInfo, ErrorKind, Plain};
 pub use host::Host;
 pub use id::{BatchId, JobId, RecordId, ResultId};
 pub use info::{
-    BatchInfo, BatchState, ConcurrencyMode, ContentType, ExceptionCode, IngestResult, JobInfo,
-    JobState, Operation, RecordError, Syntax,
+    Allowances, BatchInfo, BatchState, ConcurrencyMode, ContentType, ExceptionCode, IngestResult,
+    JobInfo, JobState, Operation, RecordError, Syntax,
 };
 pub use job::Job;
 pub use offline::{Offline, Service};

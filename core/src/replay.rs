@@ -105,6 +105,7 @@ impl<H: Host> Replay<'_, H> {
             }
             Line::Aborted => self.job.abort(),
             Line::Left => self.job.leave(),
+            Line::Preflight(batches) => self.job.preflight(*batches),
             Line::Said { at, what } => {
                 self.now = self.now.max(Time::since_start(*at));
                 return self.ask(what);

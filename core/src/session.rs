@@ -73,6 +73,15 @@ impl Session {
         value.set_sensitive(true);
         value
     }
+
+    /// The token as the REST API wants it: the value of `Authorization`, marked sensitive as well.
+    pub(crate) fn bearer(&self) -> HeaderValue {
+        let text = Zeroizing::new(format!("Bearer {}", *self.token));
+        let mut value =
+            HeaderValue::from_str(&text).unwrap_or(const { HeaderValue::from_static("") });
+        value.set_sensitive(true);
+        value
+    }
 }
 
 impl Session {

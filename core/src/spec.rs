@@ -110,6 +110,14 @@ pub struct Bounds {
     /// Sessions turned down in a row, without a request succeeding in between, before the run
     /// gives up. 3: more would lock the user out.
     pub logins: u32,
+    /// Requests that the run may make; no limit unless one is set. Then it is left where it is, with
+    /// [`ErrorKind::Unfinished`](crate::ErrorKind::Unfinished), and can be resumed.
+    pub calls: u64,
+    /// Batches that the run may add; no limit unless one is set. Then no more rows are sent, those
+    /// that were are accounted for, and the run ends with
+    /// [`ErrorKind::Allowance`](crate::ErrorKind::Allowance). The chunks that a
+    /// server splits a query into are not counted: the server adds them.
+    pub batches: u64,
     /// The largest control document taken, in bytes: 1 MiB is a hundred times a usual one.
     pub document: usize,
     /// The largest list of batches or of result files taken, in bytes. 16 MiB: the most batches an
@@ -137,6 +145,8 @@ impl Default for Bounds {
             longest_poll: Duration::from_secs(30),
             unclear_polls: 30,
             logins: 3,
+            calls: u64::MAX,
+            batches: u64::MAX,
             document: 1 << 20,
             list: 16 << 20,
             request: 16 << 20,

@@ -118,6 +118,12 @@ pub enum Note {
         /// The input rows in it.
         rows: Range<u64>,
     },
+    /// The org did not tell what is left of its daily allowances, so that could not be
+    /// [looked at](crate::Job::preflight) before the start.
+    Unchecked {
+        /// Why.
+        why: String,
+    },
     /// The answer to a job's creation was lost. If the server did create it, it stays behind empty
     /// and open; no row was ever sent to it, and the server closes it by age.
     Orphan,

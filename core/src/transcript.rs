@@ -80,8 +80,10 @@ pub(crate) enum Line {
     Stopped(String),
     /// it aborted the run,
     Aborted,
-    /// or left it.
+    /// or left it;
     Left,
+    /// it wants to know first whether the org takes so many batches.
+    Preflight(u64),
 }
 
 /// What the machine says: its steps, but for waits.
@@ -278,6 +280,7 @@ impl fmt::Display for Line {
             Self::Stopped(why) => write!(f, "⇐ stop: {}", Plain(why)),
             Self::Aborted => f.write_str("⇐ abort"),
             Self::Left => f.write_str("⇐ leave"),
+            Self::Preflight(batches) => write!(f, "⇐ preflight for {batches} batches"),
         }
     }
 }

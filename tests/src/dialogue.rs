@@ -186,6 +186,7 @@ fn noted(note: &Note) -> String {
         }
         Note::Lost { rows, why } => format!("lost sight of rows {rows:?}, because {why}"),
         Note::Found { batch, rows } => format!("found batch {batch}, rows {rows:?}"),
+        Note::Unchecked { why } => format!("allowances are not looked at: {why}"),
         Note::Orphan => "a job may be left behind, empty".into(),
         Note::Closed(job) => format!("closed job {job}"),
         Note::Aborted(job) => format!("aborted job {job}"),

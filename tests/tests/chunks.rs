@@ -25,6 +25,8 @@ struct Splitter {
     broken: Option<u64>,
     /// The list does not show the last chunk before this moment.
     hides_until: Duration,
+    /// It does not give back what the chunks ask.
+    silent: bool,
     /// It does not split.
     whole: bool,
 }
@@ -53,6 +55,16 @@ impl Splitter {
             }
             ("GET", ["job", _, "batch"]) => {
                 answer(200, &document("batchInfoList", &self.list(now)))
+            }
+            ("GET", ["job", _, "batch", _, "request"]) if self.silent => {
+                answer(400, &document("error", &error_members()))
+            }
+            ("GET", ["job", _, "batch", id, "request"]) => {
+                let soql = format!(
+                    "SELECT Name FROM Account WHERE Id >= '001{0}' AND Id < '001{0}z'",
+                    &id[3..14]
+                );
+                page(200, CSV, soql)
             }
             ("GET", ["job", _, "batch", id, "result"]) => {
                 let file = format!("<result>752{}</result>", &id[3..15]);
@@ -93,6 +105,10 @@ impl Splitter {
 fn job(state: &str, total: Option<u64>) -> String {
     let total = total.map(|total| members(&[("numberBatchesTotal", &total.to_string())]));
     document("jobInfo", &(members(&[("id", JOB), ("state", state)]) + &total.unwrap_or_default()))
+}
+
+fn error_members() -> String {
+    members(&[("exceptionCode", "InvalidBatch"), ("exceptionMessage", "no such request")])
 }
 
 fn batch(n: u64, state: &str, rows: u64) -> String {
@@ -141,6 +157,16 @@ fn a_failed_chunk_is_named() {
     assert_eq!(error.batch().unwrap().as_str(), "751000000000002AAA");
     let told = error.to_string();
     assert!(told.contains("a chunk of the query ended Failed: QUERY_TIMEOUT"), "{told}");
+    let range = "; it is about the records with Id >= '00100000000000' AND Id < '00100000000000z'";
+    assert!(told.ends_with(range), "{told}");
+}
+
+#[test]
+fn a_failed_chunk_is_named_although_its_query_cannot_be_had() {
+    let silent = Splitter { chunks: 4, broken: Some(2), silent: true, ..Splitter::default() };
+    let error = query(silent).1.unwrap_err();
+    assert_eq!(error.batch().unwrap().as_str(), "751000000000002AAA");
+    assert!(!error.to_string().contains("it is about"), "{error}");
 }
 
 #[test]

@@ -102,6 +102,7 @@ impl Begin<'_> {
         if asks {
             ask(&plan.object, total.rows)?;
         }
+        job.preflight(total.batches);
         let target = org.target();
         let new = journal.is_new();
         let entry = Entry::new(target, Task::Load(plan), job.checkpoint());

@@ -79,6 +79,9 @@ pub(crate) fn say(progress: &mut Progress, note: Note) {
         Note::LeftOpen { job, why } => {
             progress.warn(format_args!("job {job} stays open: {}", Plain(&why)));
         }
+        Note::Unchecked { why } => {
+            progress.say(format_args!("the org's allowances are not known: {}", Plain(&why)));
+        }
         Note::Orphan => {
             progress.warn("the answer to the job's creation was lost; it may stay behind, empty");
         }
@@ -101,6 +104,7 @@ pub(crate) fn exit_of(error: &Error, summary: &Summary) -> Exit {
         ErrorKind::Unfinished if interrupt::pending() => Exit::Interrupted,
         ErrorKind::Unfinished => Exit::Unfinished,
         ErrorKind::InputChanged => Exit::NothingSent,
+        ErrorKind::Allowance if summary.jobs.is_empty() => Exit::NothingSent,
         _ if summary.calls == 0 => Exit::NothingSent,
         _ => Exit::Failed,
     }

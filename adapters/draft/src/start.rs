@@ -13,6 +13,8 @@ pub struct Start {
     pub spec: Spec,
     /// Has it [leave](Job::leave_after) after so long.
     pub leave_after: Option<Duration>,
+    /// Has it look at the org's allowances for so many batches [first](Job::preflight).
+    pub preflight: Option<u64>,
     file: Option<CheckpointFile>,
     earlier: Option<Checkpoint>,
 }
@@ -20,7 +22,7 @@ pub struct Start {
 impl Start {
     /// A new run, without a checkpoint.
     pub fn new(spec: Spec) -> Self {
-        Self { spec, leave_after: None, file: None, earlier: None }
+        Self { spec, leave_after: None, preflight: None, file: None, earlier: None }
     }
 
     /// A new run, whose checkpoint is kept in this file.
@@ -79,6 +81,9 @@ impl Start {
         };
         if let Some(wait) = self.leave_after {
             job.leave_after(wait);
+        }
+        if let Some(batches) = self.preflight {
+            job.preflight(batches);
         }
         Ok((job, self.file))
     }

@@ -200,6 +200,14 @@ impl Load {
         self
     }
 
+    /// Before it creates a job, asks the org whether it takes so many batches today, of 10,000 rows
+    /// unless the [`limits`](Self::limits) are lower; see [`Job::preflight`]. If not, the load ends
+    /// with [`ErrorKind::Allowance`], and nothing was sent.
+    pub fn preflight(mut self, batches: u64) -> Self {
+        self.start.preflight = Some(batches);
+        self
+    }
+
     /// Of a CSV text, sends only these columns: a delete takes nothing but `Id`.
     pub fn keep_only<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
         self.columns = Some(columns.into_iter().map(Into::into).collect());

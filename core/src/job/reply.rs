@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use super::{Flight, Job, SECOND_LOOK, file_of};
 use crate::call::{Count, Received, Reply, Tag};
-use crate::document::Document;
+use crate::document::{Document, excerpt};
 use crate::errand::Errand;
 use crate::error::{Error, ErrorInfo, ErrorKind};
 use crate::id::{BatchId, JobId, ResultId};
-use crate::info::{BatchInfo, BatchState, ExceptionCode, JobInfo, JobState};
+use crate::info::{Allowances, BatchInfo, BatchState, ExceptionCode, JobInfo, JobState};
 use crate::judge::{Answer, Class, Doubtful, Refusal, Verdict, judge};
 use crate::ledger::{BatchRecord, Content, File, JobRecord, Stage};
 use crate::pace::Probe;
 use crate::rows::Fate;
+use crate::soql;
 use crate::step::Note;
 use crate::time::Time;
 use crate::transcript::Line;
@@ -89,11 +90,36 @@ impl Job {
             (Errand::Abort { job }, Answer::Document(Document::JobInfo(info))) => {
                 self.ended(job, &info, JobState::Aborted)?;
             }
+            (Errand::Limits, Answer::Document(Document::Allowances(left))) => self.weigh(left),
+            (Errand::Chunk { .. }, Answer::Text(soql)) => {
+                self.chunk_is_about(soql::id_range(&soql));
+            }
+            (_, Answer::Text(text)) => {
+                return Err(format!("the answer is text: {}", excerpt(&text)));
+            }
             (_, Answer::Document(_)) => return Err("the answer is of another kind".into()),
             (_, Answer::Streamed(_)) => return Err("the answer is data, not a document".into()),
         }
         self.pace.succeeded(errand);
         Ok(())
+    }
+
+    /// Before a job is created: is enough left of the org's allowances? Each batch is sent and its
+    /// result read; the job is created, looked at and closed. That is the least.
+    fn weigh(&mut self, left: Allowances) {
+        let Some(batches) = self.ledger.preflight.take() else { return };
+        let calls = batches.saturating_mul(2).saturating_add(3);
+        for (wanted, left, what) in
+            [(batches, left.batches, "batches"), (calls, left.calls, "requests")]
+        {
+            if let Some(left) = left.filter(|left| *left < wanted) {
+                let message = format!(
+                    "the run needs {wanted} {what} at least, and the org takes {left} more for now"
+                );
+                let error = Error::new(ErrorKind::Allowance, message);
+                self.fail(error.advise("nothing was sent; allowances are those of 24 hours"));
+            }
+        }
     }
 
     fn created(&mut self, info: &JobInfo, now: Time) -> Result<(), String> {
@@ -206,10 +232,21 @@ impl Job {
             return self.ledger.settle(batch); // its rows are in the chunks
         }
         if self.ledger.query && info.state != BatchState::Completed && !self.ledger.aborting {
+            let first = self.ledger.stopped.is_none();
             let message = info.state_message.as_deref().unwrap_or("no reason is given");
             let what = if batch == 0 { "the query" } else { "a chunk of the query" };
             let message = format!("{what} ended {}: {message}", info.state);
             self.fail(Error::new(ErrorKind::Refused, message).of_batch(info.id));
+            self.ledger.failed_chunk = Some(batch).filter(|_| first && batch > 0);
+        }
+    }
+
+    /// The query of the chunk that failed was given back, or cannot be had.
+    fn chunk_is_about(&mut self, ids: Option<String>) {
+        self.ledger.failed_chunk = None;
+        if let Some(ids) = ids {
+            let advise = |error: Error| error.advise(format!("it is about the records with {ids}"));
+            self.ledger.stopped = self.ledger.stopped.take().map(advise);
         }
     }
 
@@ -500,6 +537,9 @@ impl Job {
         asked: Option<Duration>,
         now: Time,
     ) -> bool {
+        if errand == Errand::Limits {
+            return false; // a look that is not worth waiting for
+        }
         let wait = self.pace.try_again(errand, few, asked, &self.spec.bounds, now);
         if let Some(wait) = wait {
             self.note_retry(errand, why, wait);
@@ -536,6 +576,11 @@ impl Job {
             Errand::Inspect { job, stranger } => {
                 return self.inspected(job, stranger, Content::Unreadable);
             }
+            Errand::Chunk { .. } => return self.chunk_is_about(None),
+            Errand::Limits => {
+                self.ledger.preflight = None; // the org itself will refuse what is too much
+                return self.note(Note::Unchecked { why: error.to_string() });
+            }
             Errand::List { job } => {
                 self.ledger.blind = true;
                 if self.ledger.jobs[job].doubt {
@@ -560,7 +605,7 @@ impl Job {
     /// Names the job, batch and rows an errand is about.
     fn placed(&self, errand: Errand, error: Error) -> Error {
         match errand {
-            Errand::Create => error,
+            Errand::Limits | Errand::Create => error,
             Errand::List { job }
             | Errand::Count { job }
             | Errand::Close { job }
@@ -568,7 +613,10 @@ impl Job {
             Errand::Inspect { job, stranger } => {
                 error.of_job(self.ledger.jobs[job].id).of_batch(stranger)
             }
-            Errand::Submit { batch } | Errand::Files { batch } | Errand::Fetch { batch, .. } => {
+            Errand::Submit { batch }
+            | Errand::Chunk { batch }
+            | Errand::Files { batch }
+            | Errand::Fetch { batch, .. } => {
                 let BatchRecord { rows, stage, .. } = &self.ledger.batches[batch];
                 let error = match stage {
                     Stage::Sent(sent) => {
@@ -583,6 +631,7 @@ impl Job {
 
     fn in_words(&self, errand: Errand) -> String {
         match errand {
+            Errand::Limits => "asking for the org's allowances".into(),
             Errand::Create => {
                 format!("creating the job ({} {})", self.spec.operation, self.spec.object)
             }
@@ -591,6 +640,7 @@ impl Job {
             Errand::List { .. } => "listing the batches".into(),
             Errand::Count { .. } => "asking how many batches the job has".into(),
             Errand::Inspect { .. } => "asking what a batch holds".into(),
+            Errand::Chunk { .. } => "asking which records a chunk is about".into(),
             Errand::Files { .. } => "listing the files of the result".into(),
             Errand::Fetch { file, .. } if self.ledger.query => {
                 format!("reading file {} of the result", file + 1)

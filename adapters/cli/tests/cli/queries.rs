@@ -45,7 +45,7 @@ fn a_result_without_rows_has_a_header() {
         (SOQL, &[][..], "\"Id\",\"Name\"\n"),
         (SOQL, &["Records not found for this query"], "\"Id\",\"Name\"\n"),
         (SOQL, &["\"Id\",\"Name\"\n"], "\"Id\",\"Name\"\n"),
-        ("SELECT COUNT(Id) FROM Account", &[], ""),
+        ("SELECT toLabel(Status) FROM Account", &[], ""),
     ] {
         let stage = Stage::with(Script { promised: Some(0), ..files(result) });
         let ran = stage.run(&["query", soql, "-O", "out.csv"]);

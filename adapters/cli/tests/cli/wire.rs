@@ -21,6 +21,8 @@ pub(crate) struct Script {
     pub(crate) promised: Option<usize>,
     /// So many transfers of files break in the middle.
     pub(crate) cuts: usize,
+    /// What is left of the day's batches; `None` if it does not tell.
+    pub(crate) batches_left: Option<u64>,
     /// The session is good for so many requests.
     pub(crate) session_lasts: Option<usize>,
     pub(crate) refuses_jobs: bool,
@@ -182,7 +184,19 @@ fn error(code: &str, message: &str) -> Answer {
 }
 
 impl Play {
+    /// What is left of the day's allowances. It is not in the log: every load asks once.
+    fn allowances(&self) -> Answer {
+        let Some(batches) = self.script.batches_left else {
+            return error("NOT_FOUND", "no such resource");
+        };
+        let body = format!("{{\"DailyBulkApiBatches\":{{\"Max\":15000,\"Remaining\":{batches}}}}}");
+        Answer { media: "application/json", ..xml(200, body) }
+    }
+
     fn answer(&mut self, line: &str, body: Vec<u8>) -> Answer {
+        if line.starts_with("GET /services/data/") {
+            return self.allowances();
+        }
         self.log.push(line.to_owned());
         self.bodies.push(String::from_utf8_lossy(&body).into_owned());
         if self.script.session_lasts.is_some_and(|most| self.log.len() > most) {
