@@ -48,7 +48,6 @@ impl fmt::Display for Tag {
 
 /// A request to be performed. Its end, whatever it is, belongs into
 /// [`Job::reply`](crate::Job::reply).
-#[derive(Debug)]
 pub struct Call {
     /// To answer by.
     pub tag: Tag,
@@ -79,6 +78,16 @@ impl Call {
     /// Whether [`packed`](Self::packed) has something to do: who may not be kept waiting asks first.
     pub fn packs(&self) -> bool {
         self.packs
+    }
+}
+
+impl fmt::Debug for Call {
+    /// Without headers and body: these hold sessions, passwords and records.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (method, uri) = (self.request.method(), self.request.uri());
+        let mut debug = f.debug_struct("Call");
+        debug.field("tag", &self.tag).field("method", method).field("uri", uri);
+        debug.field("expect", &self.expect).finish_non_exhaustive()
     }
 }
 

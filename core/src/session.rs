@@ -4,9 +4,9 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use std::fmt; // addresses as text; nothing here opens a socket
 
 use http::{HeaderValue, Uri};
-use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind};
+use crate::secret::Secret;
 
 /// An org's address and a session id or OAuth access token for it. The token is wiped from memory
 /// when the session is dropped, is never printed, and cannot be serialised.
@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind};
 #[derive(Clone)]
 pub struct Session {
     instance: String,
-    token: Zeroizing<String>,
+    token: Secret,
 }
 
 impl Session {
@@ -29,8 +29,8 @@ impl Session {
     /// Fails with [`ErrorKind::Usage`] if the address is not `https://host` (plain http is allowed
     /// only to this machine itself), or if the token holds anything but printable ASCII.
     pub fn new(instance: &str, token: impl Into<String>) -> Result<Self, Error> {
-        let token = Zeroizing::new(token.into());
-        check_token(&token)?;
+        let token = Secret::new(token);
+        check_token(token.reveal())?;
         Ok(Self { instance: check_instance(instance)?, token })
     }
 
@@ -74,17 +74,17 @@ impl Session {
     /// `Debug` shows it.
     pub(crate) fn header(&self) -> HeaderValue {
         // `new` has checked the characters; an empty header would be refused by the service.
-        let mut value =
-            HeaderValue::from_str(&self.token).unwrap_or(const { HeaderValue::from_static("") });
+        let mut value = HeaderValue::from_str(self.token.reveal())
+            .unwrap_or(const { HeaderValue::from_static("") });
         value.set_sensitive(true);
         value
     }
 
     /// The token as the REST API wants it: the value of `Authorization`, marked sensitive as well.
     pub(crate) fn bearer(&self) -> HeaderValue {
-        let text = Zeroizing::new(format!("Bearer {}", *self.token));
+        let text = Secret::new(format!("Bearer {}", self.token.reveal()));
         let mut value =
-            HeaderValue::from_str(&text).unwrap_or(const { HeaderValue::from_static("") });
+            HeaderValue::from_str(text.reveal()).unwrap_or(const { HeaderValue::from_static("") });
         value.set_sensitive(true);
         value
     }
@@ -93,8 +93,7 @@ impl Session {
 impl Session {
     /// A text without the token in it, also where it stands as in an address.
     pub(crate) fn blank_out(&self, text: &str) -> String {
-        let token = self.token.as_str();
-        text.replace(token, "[redacted]").replace(&token.replace('!', "%21"), "[redacted]")
+        self.token.blank_out(text)
     }
 
     /// A text without the token and without the org's host in it.
@@ -132,7 +131,7 @@ fn check_token(token: &str) -> Result<(), Error> {
     }
 }
 
-fn check_instance(text: &str) -> Result<String, Error> {
+pub(crate) fn check_instance(text: &str) -> Result<String, Error> {
     let bad = |why: &str| {
         let shown: String = text.chars().take(200).collect();
         let message = format!("{shown:?} is not the address of an org: {why}");
@@ -157,7 +156,7 @@ fn check_instance(text: &str) -> Result<String, Error> {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+pub(crate) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
         || host.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback())

@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 /// The level of each file of the core. A file imports only from files of a lower level; `error` and
 /// `id` speak of each other (an error names a job, an id that is none is an error), and a module's
 /// front page (`rows/mod.rs`, `lib.rs`) names what it holds.
-const LEVELS: [(&str, u32); 51] = [
+const LEVELS: [(&str, u32); 62] = [
     ("text", 0),
     ("time", 0),
     ("print", 0),
     ("xml", 0),
     ("soql", 0),
+    ("secret", 0),
     ("backoff", 0),
     ("gzip", 0),
     ("id", 1),
@@ -44,6 +45,16 @@ const LEVELS: [(&str, u32); 51] = [
     ("rows/text", 7),
     ("rows/mod", 8),
     ("call", 9),
+    ("login/server", 10),
+    ("login/refusal", 10),
+    ("login/exchange", 10),
+    ("login/oauth", 11),
+    ("login/soap", 11),
+    ("login/device", 12),
+    ("login/flow", 13),
+    ("login/mod", 14),
+    ("login/web", 15),
+    ("login/tests", 15),
     ("judge", 10),
     ("ledger", 10),
     ("step", 10),
@@ -125,21 +136,24 @@ fn imports(name: &str, text: &str) -> BTreeSet<String> {
     let code = code(text);
     assert!(!code.contains("crate::{"), "{name}: import from one module at a time");
     let mut found = BTreeSet::new();
-    let in_rows = name.starts_with("rows/");
-    for (path, within) in [("crate::rows::", "rows/"), ("crate::", ""), ("super::", "rows/")] {
+    let own = name.split_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default();
+    let is_module = |module: &str| LEVELS.iter().any(|(name, _)| *name == module);
+    let paths = [
+        ("crate::rows::", "rows/"),
+        ("crate::login::", "login/"),
+        ("crate::", ""),
+        ("super::", &own),
+    ];
+    for (path, within) in paths {
         for (at, _) in code.match_indices(path) {
             let rest = &code[at + path.len()..];
             let word: String =
                 rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
-            let is_module = |module: &str| LEVELS.iter().any(|(name, _)| *name == module);
-            let module = format!("{within}{word}");
-            if word.is_empty() && within == "rows/" {
-                found.insert("rows/mod".to_owned());
-            } else if word == "rows" {
-                // `crate::rows::{…}` of another module, or one of its files, found above.
-            } else if is_module(&module) && (within.is_empty() || in_rows) {
-                found.insert(module);
-            }
+            // A name that is no module's is of the folder's front page.
+            let front = [format!("{within}mod"), within.trim_end_matches('/').to_owned()];
+            let module = [format!("{within}{word}")].into_iter().chain(front);
+            let folder = within.is_empty() && ["rows", "login"].contains(&&*word); // found above
+            found.extend(module.filter(|_| !folder).find(|module| is_module(module)));
         }
     }
     found
@@ -176,6 +190,8 @@ fn the_test_of_imports_sees_what_it_should() {
     let seen: Vec<String> = imports("rows/cut", text).into_iter().collect();
     assert_eq!(seen, ["judge", "rows/batch", "rows/scan"]);
     assert!(imports("call", "use crate::rows::{Fate, Framer};").contains("rows/mod"));
+    assert!(imports("login/web", "use super::Login;").contains("login/mod"));
+    assert!(imports("job/reply", "use super::Job;").contains("job"));
 }
 
 #[test]
@@ -202,8 +218,12 @@ fn adapters_do_not_know_each_other() {
         ("adapters/draft", &["sfbulk"][..]),
         ("adapters/ureq", &["sfbulk", "sfbulk-draft"][..]),
         ("adapters/async-std", &["sfbulk", "sfbulk-draft"][..]),
+        ("adapters/login", &["sfbulk"][..]),
         ("adapters/org", &["sfbulk"][..]),
-        ("adapters/cli", &["sfbulk", "sfbulk-draft", "sfbulk-org", "sfbulk-ureq"][..]),
+        (
+            "adapters/cli",
+            &["sfbulk", "sfbulk-draft", "sfbulk-login", "sfbulk-org", "sfbulk-ureq"][..],
+        ),
     ]);
     for krate in crates() {
         let Some(allowed) = allowed.get(krate.as_str()) else {

@@ -20,6 +20,7 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_lite::{AsyncWriteExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sfbulk::login::Login;
 use sfbulk::rows::{BINARY_FIELDS, CsvText, Cutter, Decoder, InOrder, Limits, Outcome, Rows};
 use sfbulk::{
     ContentType, Error, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary, Transcript, Turn,
@@ -29,6 +30,7 @@ use sfbulk_draft::{FileSource, Start};
 use crate::calls::{Calls, Event};
 use crate::file;
 use crate::keeper;
+use crate::net::Mutex;
 use crate::run::Run;
 use crate::source::{Csv, Files, Nothing, Source, Values};
 use crate::tls::Tls;
@@ -37,14 +39,15 @@ use crate::transport::{Settings, Transport};
 /// A login under way.
 pub(crate) type LoggingIn = Pin<Box<dyn Future<Output = Result<Session, Error>> + Send>>;
 
-type Login = dyn Fn() -> LoggingIn + Send + Sync;
+/// Gives a session, another one than that which has expired.
+type LogIn = dyn Fn(Transport, Option<Session>) -> LoggingIn + Send + Sync;
 type OnNote = dyn Fn(&Note, &Summary) + Send + Sync;
 
 /// Access to one org. Cheap to clone; clones share their connections.
 #[derive(Clone)]
 pub struct Client {
     transport: Transport,
-    login: Arc<Login>,
+    log_in: Arc<LogIn>,
     on_note: Arc<OnNote>,
 }
 
@@ -70,9 +73,47 @@ impl Client {
     where
         F: Future<Output = Result<Session, Error>> + Send + 'static,
     {
+        Self::with(move |_, _| Box::pin(login()))
+    }
+
+    /// Access to the org that `login` logs in to, with the client's time-outs, proxy and trust. All
+    /// clones and runs share the session. One that has expired is renewed once, whoever notices it,
+    /// and a login that was refused for good is not tried again.
+    ///
+    /// ```no_run
+    /// use sfbulk_async_std::Client;
+    /// use sfbulk_async_std::login::{App, Login, LoginServer};
+    ///
+    /// let server = LoginServer::at("https://acme.my.salesforce.com")?;
+    /// let token = std::env::var("SF_REFRESH_TOKEN").unwrap_or_default();
+    /// let login = Login::refresh_token(server, App::new("3MVG9…"), token);
+    /// let org = Client::logging_in(login.on_refresh_token(|new| store(new.reveal())));
+    /// # fn store(_: &str) -> Result<(), sfbulk_async_std::Error> { Ok(()) }
+    /// # Ok::<(), sfbulk_async_std::Error>(())
+    /// ```
+    pub fn logging_in(login: Login) -> Self {
+        let login = Arc::new(Mutex::new(login));
+        Self::with(move |transport, expired| {
+            let login = Arc::clone(&login);
+            Box::pin(async move {
+                // Whoever comes second waits here, and is given the first one's session.
+                let mut login = login.lock().await;
+                transport.log_in(&mut login, expired.as_ref()).await
+            })
+        })
+    }
+
+    fn with(
+        log_in: impl Fn(Transport, Option<Session>) -> LoggingIn + Send + Sync + 'static,
+    ) -> Self {
         let on_note = Arc::new(|_: &Note, _: &Summary| {});
-        let login = Arc::new(move || Box::pin(login()) as LoggingIn);
-        Self { transport: Transport::new(Settings::default()), login, on_note }
+        let transport = Transport::new(Settings::default());
+        Self { transport, log_in: Arc::new(log_in), on_note }
+    }
+
+    /// A session of the org, another one than that which has `expired`: for a [`Host`] of your own.
+    pub async fn session(&self, expired: Option<Session>) -> Result<Session, Error> {
+        self.log_in(expired).await
     }
 
     /// Trusts these certificate authorities too, besides the platform's: a PEM text, for an org
@@ -207,8 +248,8 @@ impl Client {
         self.transport.clone()
     }
 
-    pub(crate) fn log_in(&self) -> LoggingIn {
-        (self.login)()
+    pub(crate) fn log_in(&self, expired: Option<Session>) -> LoggingIn {
+        (self.log_in)(self.transport(), expired)
     }
 
     pub(crate) fn note(&self, note: &Note, summary: &Summary) {

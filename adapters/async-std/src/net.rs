@@ -1,4 +1,4 @@
-//! Sockets and timers: the only file that names async-std. A port to another runtime's sockets
+//! Sockets, timers and a lock: the only file that names async-std. A port to another runtime's sockets
 //! (smol's are the same but for the paths) changes this file and the manifest.
 
 use std::future::Future;
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_std::future::timeout;
 use async_std::net::TcpStream;
+pub(crate) use async_std::sync::Mutex;
 use async_std::task::sleep;
 
 use futures_io::{AsyncRead, AsyncWrite};

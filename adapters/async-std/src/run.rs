@@ -23,6 +23,8 @@ pub(crate) struct Run {
     /// The machine waits for rows.
     asked: bool,
     login: Option<LoggingIn>,
+    /// The last one it was given.
+    session: Option<Session>,
     keeper: Keeper,
     /// Something happened, so the machine is to be asked what to do.
     news: bool,
@@ -42,7 +44,8 @@ impl Run {
         Ok(Self {
             job,
             // Asked before any row: who has no session should hear of it first, and of nothing else.
-            login: Some(client.log_in()),
+            login: Some(client.log_in(None)),
+            session: None,
             keeper: Keeper::new(checkpoint),
             client: client.clone(),
             source: Box::new(source),
@@ -85,7 +88,8 @@ impl Run {
                 Step::Send(call) => self.calls.begin(call),
                 Step::Feed(_) => self.asked = true,
                 Step::Login(_) => {
-                    self.login.get_or_insert_with(|| self.client.log_in());
+                    let (client, session) = (&self.client, &self.session);
+                    self.login.get_or_insert_with(|| client.log_in(session.clone()));
                 }
                 Step::Settled(outcomes) => return Poll::Ready(Some(Ok(Page::Outcomes(outcomes)))),
                 Step::Note(note) => self.client.note(&note, self.job.summary()),
@@ -159,7 +163,10 @@ impl Run {
 
     fn logged_in(&mut self, session: Result<Session, Error>) {
         match session {
-            Ok(session) => self.job.login(session),
+            Ok(session) => {
+                self.session = Some(session.clone());
+                self.job.login(session);
+            }
             Err(error) => self.job.login_failed(error),
         }
     }

@@ -7,7 +7,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use http::header::{HOST, USER_AGENT};
@@ -15,10 +15,11 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use sfbulk::{Call, Failure, Page, Reply};
+use sfbulk::login::{Login, LoginStep};
+use sfbulk::{Call, Error, Failure, Page, Reply, Session};
 
 use crate::connection::{Connection, Unanswered};
-use crate::net::{self, within};
+use crate::net::{self, Timer, within};
 use crate::proxy::Proxy;
 use crate::tls::Tls;
 
@@ -103,6 +104,29 @@ impl Transport {
     /// Performs a call; the pages of its answer are laid on `tray`.
     pub(crate) async fn perform(self, call: Call, tray: Tray) -> Reply {
         self.receive(call, &tray).await.unwrap_or_else(Reply::Failed)
+    }
+
+    /// Gets a session from a login, another one than that which has expired, and waits where the
+    /// login wants to.
+    pub(crate) async fn log_in(
+        &self,
+        login: &mut Login,
+        expired: Option<&Session>,
+    ) -> Result<Session, Error> {
+        login.begin(expired);
+        loop {
+            let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            match login.poll(since_1970) {
+                LoginStep::Send(call) => {
+                    login.reply(self.clone().perform(call, Tray::default()).await);
+                }
+                LoginStep::Wait(time) => {
+                    let mut timer = Timer::after(time);
+                    poll_fn(|cx| timer.poll(cx)).await;
+                }
+                LoginStep::Done(result) => return result,
+            }
+        }
     }
 
     async fn receive(&self, call: Call, tray: &Tray) -> Result<Reply, Failure> {

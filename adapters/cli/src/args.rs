@@ -20,8 +20,10 @@ Examples:
 
 The org:
   --org practice (or SFBULK_ORG=practice) is an org of your own, embedded in this command and
-  kept in ./.sfbulk/practice.db. Otherwise SF_ACCESS_TOKEN and SF_ORG_INSTANCE_URL name the org
-  and the session. Secrets are never taken from the command line and never printed.
+  kept in ./.sfbulk/practice.db. --org NAME is an org that the Salesforce CLI, sf, is logged in to,
+  by its alias or user name there. Without --org it is the one of SF_ACCESS_TOKEN and
+  SF_ORG_INSTANCE_URL if they are set, else the one sf would use: SF_TARGET_ORG, or its default.
+  Secrets are never taken from the command line and never printed.
 
 Exit codes:
   0    finished, every row is good
@@ -304,7 +306,7 @@ fn duration(text: &str) -> Result<Duration, &'static str> {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Common {
-    /// The org: practice, or leave it out and set SF_ACCESS_TOKEN and SF_ORG_INSTANCE_URL
+    /// The org: practice, or a name that sf knows [default: see sfbulk --help]
     #[arg(short, long, value_name = "NAME", env = "SFBULK_ORG")]
     pub(crate) org: Option<String>,
     /// The API version to speak, for example 64.0 [default: 66.0]

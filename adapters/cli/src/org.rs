@@ -1,8 +1,10 @@
-//! Which org is meant. A missing secret never turns into a practice org: that must be asked for.
+//! Which org is meant: one named, one whose session the environment has, or the one that `sf` would
+//! use. A missing secret never turns into a practice org: that must be asked for.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use sfbulk_login::{default_org, sf_session};
 use sfbulk_ureq::{Error, ErrorInfo, ErrorKind, Session, session_from_env};
 
 use crate::exit::Failure;
@@ -17,6 +19,8 @@ pub(crate) enum Choice {
     /// The one kept in this folder.
     Practice(PathBuf),
     Env(Session),
+    /// The one that `sf` knows by this name.
+    Sf(String, Session),
 }
 
 /// Which org a run is about, for its journal.
@@ -26,50 +30,62 @@ pub(crate) enum Target {
     Practice(PathBuf),
     /// The org at this address.
     Instance(String),
+    /// The org at this address that `sf` knows by this name.
+    Sf { name: String, instance: String },
 }
 
 impl Choice {
-    /// From `--org` (or its variable), else from the environment's session.
+    /// From `--org` (or its variable), else the environment's session, else the org that `sf` would
+    /// use.
     pub(crate) fn of(name: Option<&str>) -> Result<Self, Failure> {
-        match name.filter(|name| !name.is_empty()) {
-            Some(PRACTICE) => Ok(Self::Practice(PathBuf::new())),
-            Some(other) => Err(Failure::nothing_sent(format!(
-                "there is no org named {other:?}; --org knows {PRACTICE}, and without it \
-                 SF_ACCESS_TOKEN and SF_ORG_INSTANCE_URL are used"
-            ))),
-            None if nothing_is_set() => Err(Failure::nothing_sent(
-                "no org: set SF_ACCESS_TOKEN and SF_ORG_INSTANCE_URL, or try without an account: \
-                 --org practice (or SFBULK_ORG=practice)",
-            )),
-            None => Ok(Self::Env(session_from_env()?)),
+        let name = name.filter(|name| !name.is_empty()).map(str::to_owned);
+        match name {
+            Some(name) if name == PRACTICE => Ok(Self::Practice(PathBuf::new())),
+            None if !nothing_is_set() => Ok(Self::Env(session_from_env()?)),
+            name => match name.or_else(|| default_org(&output::absolute("."))) {
+                Some(name) => Ok(Self::Sf(name.clone(), sf_session(&name)?)),
+                None => Err(Failure::nothing_sent(
+                    "no org: name one that sf is logged in to with --org (or SFBULK_ORG, or \
+                     SF_TARGET_ORG, or sf config set target-org), or set SF_ACCESS_TOKEN and \
+                     SF_ORG_INSTANCE_URL, or try without an account: --org practice",
+                )),
+            },
         }
     }
 
-    /// The org of an earlier run; fails if the environment's session is another one's.
+    /// The org of an earlier run; fails if the session is another one's now.
     pub(crate) fn again(target: Target) -> Result<Self, Failure> {
-        let instance = match target {
+        let (choice, instance) = match target {
             Target::Practice(folder) => return Ok(Self::Practice(folder)),
-            Target::Instance(instance) => instance,
+            Target::Sf { name, instance } => (Self::Sf(name.clone(), sf_session(&name)?), instance),
+            Target::Instance(instance) if nothing_is_set() => {
+                return Err(Failure::nothing_sent(format!(
+                    "the run is about the org {instance}: set SF_ACCESS_TOKEN and \
+                     SF_ORG_INSTANCE_URL"
+                )));
+            }
+            Target::Instance(instance) => (Self::Env(session_from_env()?), instance),
         };
-        if nothing_is_set() {
-            return Err(Failure::nothing_sent(format!(
-                "the run is about the org {instance}: set SF_ACCESS_TOKEN and SF_ORG_INSTANCE_URL"
-            )));
+        match &choice {
+            Self::Env(session) if session.instance() != instance => {
+                Err(Failure::nothing_sent(format!(
+                    "the run is about the org {instance}, but SF_ORG_INSTANCE_URL is of another, {}",
+                    session.instance()
+                )))
+            }
+            Self::Sf(name, session) => {
+                check_instance(name, session, &instance)?;
+                Ok(choice)
+            }
+            _ => Ok(choice),
         }
-        let session = session_from_env()?;
-        if session.instance() == instance {
-            return Ok(Self::Env(session));
-        }
-        Err(Failure::nothing_sent(format!(
-            "the run is about the org {instance}, but SF_ORG_INSTANCE_URL is of another, {}",
-            session.instance()
-        )))
     }
 
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Practice(_) => PRACTICE,
             Self::Env(session) => session.instance(),
+            Self::Sf(name, _) => name,
         }
     }
 
@@ -77,21 +93,40 @@ impl Choice {
         match self {
             Self::Practice(folder) => Target::Practice(output::absolute(folder.join("."))),
             Self::Env(session) => Target::Instance(session.instance().to_owned()),
+            Self::Sf(name, session) => {
+                Target::Sf { name: name.clone(), instance: session.instance().to_owned() }
+            }
         }
     }
 
     /// Makes it ready for requests.
     pub(crate) fn open(self) -> Result<Org, Failure> {
         let name = self.name().to_owned();
-        let (session, server) = match self {
+        let (session, server, sf) = match self {
             Self::Practice(folder) => {
                 let server = practice::start(&folder, 0)?;
-                (Session::new(&server.url(), server.session())?, Some(server))
+                (Session::new(&server.url(), server.session())?, Some(server), None)
             }
-            Self::Env(session) => (session, None),
+            Self::Env(session) => (session, None, None),
+            Self::Sf(name, session) => {
+                let instance = session.instance().to_owned();
+                (session, None, Some((name, instance)))
+            }
         };
-        Ok(Org { name, session: Some(session), server })
+        Ok(Org { name, session: Some(session), server, sf })
     }
+}
+
+/// The name may mean another org meanwhile, and a run belongs to one.
+fn check_instance(name: &str, session: &Session, instance: &str) -> Result<(), Error> {
+    if session.instance() == instance {
+        return Ok(());
+    }
+    let message = format!(
+        "the run is about the org {instance}, but {name} is the name of another now, {}",
+        session.instance()
+    );
+    Err(Error::new(ErrorKind::Usage, message))
 }
 
 fn nothing_is_set() -> bool {
@@ -104,10 +139,12 @@ fn nothing_is_set() -> bool {
 #[derive(Debug)]
 pub(crate) struct Org {
     pub(crate) name: String,
-    /// Given out once: none of these sessions can be renewed from here.
+    /// Given out once.
     session: Option<Session>,
     /// Stops when dropped.
     server: Option<sfbulk_org::Server>,
+    /// The name and address of one whose sessions `sf` renews.
+    sf: Option<(String, String)>,
 }
 
 impl Org {
@@ -116,13 +153,19 @@ impl Org {
     }
 
     pub(crate) fn login(&mut self, expired: Option<&ErrorInfo>) -> Result<Session, Error> {
-        self.session.take().ok_or_else(|| {
-            let error = Error::new(ErrorKind::Login, "the org does not accept the session")
-                .advise("it may have expired: get a new token and set SF_ACCESS_TOKEN");
-            match expired {
-                Some(answer) => error.answered(answer.clone()),
-                None => error,
-            }
+        if let Some(session) = self.session.take() {
+            return Ok(session);
+        }
+        if let Some((name, instance)) = &self.sf {
+            let session = sf_session(name)?;
+            check_instance(name, &session, instance)?;
+            return Ok(session);
+        }
+        let error = Error::new(ErrorKind::Login, "the org does not accept the session")
+            .advise("it may have expired: get a new token and set SF_ACCESS_TOKEN");
+        Err(match expired {
+            Some(answer) => error.answered(answer.clone()),
+            None => error,
         })
     }
 }

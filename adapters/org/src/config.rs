@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::OrgError;
 use crate::ids;
+use crate::login::Logins;
 
 /// How a practice org behaves. Start from [`Config::new`] and change what matters:
 ///
@@ -23,6 +24,7 @@ pub struct Config {
     pub(crate) silence: Duration,
     pub(crate) limits: Limits,
     pub(crate) permissions: Permissions,
+    pub(crate) logins: Logins,
 }
 
 impl Config {
@@ -37,6 +39,7 @@ impl Config {
             silence: Duration::from_secs(60),
             limits: Limits::default(),
             permissions: Permissions::default(),
+            logins: Logins::default(),
         }
     }
 
@@ -91,6 +94,13 @@ impl Config {
     #[must_use]
     pub fn permissions(mut self, permissions: Permissions) -> Self {
         self.permissions = permissions;
+        self
+    }
+
+    /// How logins go. Each that is asked for rightly is granted.
+    #[must_use]
+    pub fn logins(mut self, logins: Logins) -> Self {
+        self.logins = logins;
         self
     }
 

@@ -87,18 +87,21 @@ pub enum Call {
     Poll,
     /// The rows of a result.
     Result,
+    /// A login, by whatever flow.
+    Login,
     /// Whatever it is.
     Any,
 }
 
 impl Call {
-    const NAMES: [(Self, &'static str); 7] = [
+    const NAMES: [(Self, &'static str); 8] = [
         (Self::Create, "create"),
         (Self::Batch, "batch"),
         (Self::Close, "close"),
         (Self::Abort, "abort"),
         (Self::Poll, "poll"),
         (Self::Result, "result"),
+        (Self::Login, "login"),
         (Self::Any, "any"),
     ];
 }

@@ -165,6 +165,9 @@
 //! describeGlobal and describe, the contents of binary fields, `limits`, `userinfo`, and `query` and `queryAll` in pages of 2,000
 //! rows, with the SOQL above.
 //!
+//! **Logins**: SOAP `login()` up to version 64.0, and OAuth 2.0 in all its flows, for one app and one
+//! user; their names and secrets are in [`login`], and [`login::Logins`] says what is forbidden.
+//!
 //! What the service has and the practice org has not is refused where the service would refuse
 //! something: a query with more than that when it is run, the schema of the service (`AsyncApi.xsd`) as not found. Nothing is quietly done in part.
 //!
@@ -256,7 +259,7 @@
 //! # Reading the source
 //!
 //! `org` receives a request, finds its `route` and what is `wanted`; `rest` answers what is not bulk,
-//! with `describe`; `jobs` holds jobs and batches and what time makes of them; `work` does what is
+//! with `describe`, and `login` who wants a session; `jobs` holds jobs and batches and what time makes of them; `work` does what is
 //! due, by `ingest` (with `columns` for the names of fields, a `loader` for the records and `delete`
 //! for what goes with them) or `chunks` and `query`; `headers` and `transform` are what more a client
 //! may say of a job; `store` is the database. Records come in as a `table`, from
@@ -287,6 +290,7 @@ mod ids;
 mod ingest;
 mod jobs;
 mod loader;
+pub mod login;
 mod offline;
 mod org;
 mod outcomes;

@@ -28,7 +28,7 @@ use crate::wanted::{
     Wanted, assignment_rule, brief, check_archive_type, check_batch_type, document_wire,
     media_type, read_document, wanted_state,
 };
-use crate::{rest, store, transform, work};
+use crate::{login, rest, store, transform, work};
 
 /// Objects that every org has and the Bulk API does not take (some of them).
 const NOT_BULK: [&str; 8] = [
@@ -59,6 +59,8 @@ pub struct Org {
     pub(crate) usage: Usage,
     /// REST queries that can be gone on with.
     pub(crate) cursors: VecDeque<rest::Cursor>,
+    /// What logins were given.
+    pub(crate) given: login::Given,
 }
 
 /// The org's time in milliseconds since 1970: the caller's, set off, and never going back.
@@ -118,6 +120,7 @@ impl Org {
             sessions: 1,
             usage: Usage::default(),
             cursors: VecDeque::new(),
+            given: login::Given::default(),
         })
     }
 
@@ -155,6 +158,9 @@ impl Org {
     /// The answer to a request at a moment of the org's clock, unpacked.
     pub(crate) fn respond(&mut self, now: i64, request: Request<Bytes>) -> Response<Bytes> {
         let (head, body) = request.into_parts();
+        if let Some(place) = login::Place::of(&head.method, head.uri.path()) {
+            return login::respond(self, now, place, &head, &body);
+        }
         let Some(parts) = route::parts(head.uri.path()) else {
             return rest::respond(self, now, &head);
         };
@@ -167,8 +173,11 @@ impl Org {
         response
     }
 
-    /// Refuses a bulk request without looking at it.
+    /// Refuses a request without looking at it.
     pub(crate) fn refuse(&self, request: &Request<Bytes>, refusal: &Refusal) -> Response<Bytes> {
+        if let Some(place) = login::Place::of(request.method(), request.uri().path()) {
+            return login::refuse(place, refusal);
+        }
         let parts = route::parts(request.uri().path()).unwrap_or_default();
         refusal.response(self.wire_of_refusal(request.headers(), &parts))
     }

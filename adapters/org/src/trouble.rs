@@ -14,6 +14,7 @@ use crate::chaos::Chaos;
 use crate::documents::Facts;
 use crate::fault::{Call, Counted, Fault};
 use crate::gzip;
+use crate::login;
 use crate::org::Org;
 use crate::route::{self, Route};
 
@@ -270,6 +271,8 @@ impl Org {
     fn kind(&self, request: &Request<Bytes>) -> Kind {
         let parts = route::parts(request.uri().path()).unwrap_or_default();
         let route = parts.get(1..).and_then(|parts| route::route(request.method(), parts).ok());
+        let place = login::Place::of(request.method(), request.uri().path());
+        let logs_in = place.is_some_and(login::Place::logs_in);
         let call = match route {
             Some(Route::CreateJob) => Call::Create,
             Some(Route::AddBatch { .. }) => Call::Batch,
@@ -280,6 +283,7 @@ impl Org {
                 _ => Call::Result,
             },
             Some(Route::File { .. }) => Call::Result,
+            None if logs_in => Call::Login,
             Some(Route::Request { .. } | Route::Spec { .. }) | None => Call::Any,
         };
         Kind { call, lists: matches!(route, Some(Route::Batches { .. })) }

@@ -9,11 +9,12 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use sfbulk::login::Login;
 use sfbulk::rows::{
     BINARY_FIELDS, Batch, CsvText, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows,
     Source,
@@ -28,14 +29,15 @@ use crate::executor::Executor;
 use crate::source::CsvSource;
 use crate::transport::Transport;
 
-type Login = dyn Fn() -> Result<Session, Error> + Send + Sync;
+/// Gives a session, another one than that which has expired.
+type LogIn = dyn Fn(&Transport, Option<&Session>) -> Result<Session, Error> + Send + Sync;
 type OnNote = dyn Fn(&Note, &Summary) + Send + Sync;
 
 /// Access to one org. Cheap to clone; clones share their connections.
 #[derive(Clone)]
 pub struct Client {
     transport: Transport,
-    login: Arc<Login>,
+    log_in: Arc<LogIn>,
     on_note: Arc<OnNote>,
 }
 
@@ -54,8 +56,41 @@ impl Client {
     /// Access to the org whose sessions `login` gives: [`session_from_env`], or a closure that
     /// logs in. It is called when a session is first needed and whenever one has expired.
     pub fn new(login: impl Fn() -> Result<Session, Error> + Send + Sync + 'static) -> Self {
+        Self::with(move |_, _| login())
+    }
+
+    /// Access to the org that `login` logs in to, with the client's time-outs and proxy. All clones
+    /// and runs share the session. One that has expired is renewed once, whoever notices it, and a
+    /// login that was refused for good is not tried again.
+    ///
+    /// ```no_run
+    /// use sfbulk_ureq::Client;
+    /// use sfbulk_ureq::login::{App, Login, LoginServer};
+    ///
+    /// let server = LoginServer::at("https://acme.my.salesforce.com")?;
+    /// let app = App::with_secret("3MVG9…", std::env::var("SF_CLIENT_SECRET").unwrap_or_default());
+    /// let org = Client::logging_in(Login::client_credentials(server, app)?);
+    /// # Ok::<(), sfbulk_ureq::Error>(())
+    /// ```
+    pub fn logging_in(login: Login) -> Self {
+        let login = Mutex::new(login);
+        Self::with(move |transport, expired| {
+            // Whoever comes second waits here, and is given the first one's session.
+            let mut login = login.lock().unwrap_or_else(PoisonError::into_inner);
+            transport.log_in(&mut login, expired)
+        })
+    }
+
+    fn with(
+        log_in: impl Fn(&Transport, Option<&Session>) -> Result<Session, Error> + Send + Sync + 'static,
+    ) -> Self {
         let on_note = Arc::new(|_: &Note, _: &Summary| {});
-        Self { transport: Transport::default(), login: Arc::new(login), on_note }
+        Self { transport: Transport::default(), log_in: Arc::new(log_in), on_note }
+    }
+
+    /// A session of the org, another one than that which has `expired`: for a [`Host`] of your own.
+    pub fn session(&self, expired: Option<&Session>) -> Result<Session, Error> {
+        (self.log_in)(&self.transport, expired)
     }
 
     /// Other bounds than 30 s on how long a connection may take to be made (TLS included), and than
@@ -531,8 +566,9 @@ struct Run {
 /// The host of a run that is pulled: pages are laid down until they are taken.
 struct Desk {
     source: Box<dyn Source + Send>,
-    login: Arc<Login>,
-    on_note: Arc<OnNote>,
+    client: Client,
+    /// The last one it was given.
+    session: Session,
     pages: VecDeque<Page>,
     checkpoint: Option<CheckpointFile>,
 }
@@ -547,10 +583,11 @@ impl Run {
     fn new(client: &Client, start: Start, source: Box<dyn Source + Send>) -> Result<Self, Error> {
         let (mut job, checkpoint) = start.job()?;
         // Asked before any row: who has no session should hear of it first, and of nothing else.
-        job.login((client.login)()?);
+        let session = client.session(None)?;
+        job.login(session.clone());
         let executor = Executor::new(client.transport.clone());
-        let (login, on_note) = (Arc::clone(&client.login), Arc::clone(&client.on_note));
-        let desk = Desk { source, login, on_note, pages: VecDeque::new(), checkpoint };
+        let (client, pages) = (client.clone(), VecDeque::new());
+        let desk = Desk { source, client, session, pages, checkpoint };
         Ok(Self { executor, job, desk, over: None })
     }
 
@@ -625,11 +662,12 @@ impl Host for Desk {
     }
 
     fn login(&mut self, _expired: Option<&ErrorInfo>) -> Result<Session, Error> {
-        (self.login)()
+        self.session = self.client.session(Some(&self.session))?;
+        Ok(self.session.clone())
     }
 
     fn note(&mut self, note: Note, summary: &Summary) -> Result<(), Error> {
-        (self.on_note)(&note, summary);
+        (self.client.on_note)(&note, summary);
         Ok(())
     }
 

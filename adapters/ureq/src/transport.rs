@@ -1,9 +1,11 @@
 //! One request over the wire, and an honest account of how it ended.
 
 use std::io::Read;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sfbulk::{Call, Failure, Page, Reply};
+use sfbulk::login::{Login, LoginStep};
+use sfbulk::{Call, Error, Failure, Page, Reply, Session};
 use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::resolver::DefaultResolver;
@@ -92,6 +94,33 @@ impl Transport {
         }
         let (page, reply) = intake.finish();
         if page.is_none_or(deliver) { reply } else { unwanted() }
+    }
+
+    /// Gets a session from a login, another one than that which has `expired`, and waits where the
+    /// login wants to.
+    ///
+    /// ```no_run
+    /// use sfbulk_ureq::Transport;
+    /// use sfbulk_ureq::login::{App, Login, LoginServer};
+    ///
+    /// let show = |shown: &sfbulk_ureq::login::UserCode| {
+    ///     println!("enter {} at {}", shown.code, shown.address);
+    /// };
+    /// let server = LoginServer::production();
+    /// let mut login = Login::device(server, App::new("3MVG9…"), "api refresh_token", show);
+    /// let session = Transport::default().log_in(&mut login, None)?;
+    /// # Ok::<(), sfbulk_ureq::Error>(())
+    /// ```
+    pub fn log_in(&self, login: &mut Login, expired: Option<&Session>) -> Result<Session, Error> {
+        login.begin(expired);
+        loop {
+            let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            match login.poll(since_1970) {
+                LoginStep::Send(call) => login.reply(self.perform(call, |_| false)),
+                LoginStep::Wait(time) => thread::sleep(time),
+                LoginStep::Done(result) => return result,
+            }
+        }
     }
 
     fn send(

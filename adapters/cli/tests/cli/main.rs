@@ -6,5 +6,6 @@ mod practice;
 mod queries;
 mod refusals;
 mod resume;
+mod sf;
 mod stage;
 mod wire;

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::Stdio;
 
-use crate::stage::{SESSION, Stage};
+use crate::stage::{Ran, SESSION, Stage};
 
 /// Runs a load of this input; it must be refused, in words that hold `words`, and unsent.
 fn refused(input: impl AsRef<[u8]>, words: &str) {
@@ -178,7 +178,13 @@ fn names_that_cannot_be() {
 
 #[test]
 fn an_org_nobody_knows() {
-    unsent(&["insert", "Account", "in.csv", "--org", "prod"], "no org named \"prod\"");
+    let stage = Stage::new();
+    stage.file("in.csv", "Name\nx\n");
+    let mut command = stage.command(&["insert", "Account", "in.csv", "--org", "prod"]);
+    let ran: Ran = command.env("PATH", "").output().unwrap().into();
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("install the Salesforce CLI"), "{ran:?}");
+    unsent(&["insert", "Account", "in.csv", "--org=-prod"], "no name of an org");
 }
 
 #[test]
@@ -189,7 +195,7 @@ fn no_org_at_all() {
     let output = command.output().unwrap();
     let err = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2));
-    for way in ["SF_ACCESS_TOKEN", "SF_ORG_INSTANCE_URL", "--org practice"] {
+    for way in ["SF_ACCESS_TOKEN", "SF_ORG_INSTANCE_URL", "SF_TARGET_ORG", "--org practice"] {
         assert!(err.contains(way), "{err}");
     }
     assert_eq!(stage.names(), [""; 0], "no practice org was made");

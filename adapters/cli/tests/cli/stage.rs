@@ -61,10 +61,11 @@ impl Stage {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sfbulk"));
         command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
-        for name in ["SFBULK_ORG", "SF_INSTANCE_URL", "HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
+        let proxies = ["HTTP_PROXY", "http_proxy", "ALL_PROXY"];
+        for name in ["SFBULK_ORG", "SF_INSTANCE_URL", "SF_TARGET_ORG"].iter().chain(&proxies) {
             command.env_remove(name);
         }
-        command.env("XDG_STATE_HOME", self.state.path());
+        command.env("XDG_STATE_HOME", self.state.path()).env("HOME", self.state.path());
         command.env("SF_ACCESS_TOKEN", SESSION).env("SF_ORG_INSTANCE_URL", &self.wire.url);
         command
     }
