@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal};
 
 use serde::{Deserialize, Serialize};
 use sfbulk::rows::{Limits, Source};
-use sfbulk_ureq::{Batches, ContentType, Job, Spec};
+use sfbulk_ureq::{Batches, Job, Spec, Syntax};
 
 use crate::args::{Load, Manner};
 use crate::desk::{Desk, say_what_was_removed, what};
@@ -21,6 +21,7 @@ use crate::journal::{Entry, Journal, Task};
 use crate::operation::Operation;
 use crate::org::Choice;
 use crate::progress::{Progress, Things, complain, put};
+use crate::recast::batches;
 use crate::report::{Report, What};
 use crate::results::{Places, Results};
 use crate::run::{common, drive, introduce};
@@ -53,7 +54,7 @@ impl Plan {
     ) -> Result<Box<dyn Source + 'a>, Failure> {
         Ok(match &self.files {
             Some(files) => Box::new(files.source(job.spec(), self.limits(), input, columns)?),
-            None => Box::new(input.source(columns, self.limits())),
+            None => batches(input.reader(), columns, job.spec().syntax(), self.limits()),
         })
     }
 }
@@ -115,11 +116,12 @@ impl Begin<'_> {
     fn run(self, plan: Plan, asks: bool) -> Result<Exit, Failure> {
         let Self { mut job, org, mut journal, input, places, manner, aborts } = self;
         let columns = Columns::of(&input, &plan.operation)?;
-        let mut total = input.judge(&mut input.source(&columns, plan.limits()))?;
         if plan.files.is_some() {
-            // What the CSV says will do; now every file is read too.
-            total = input.judge(&mut *plan.source(&job, &input, &columns)?)?;
+            // Is it CSV? Only then can its rows be read.
+            let mut text = batches(input.reader(), &columns, Syntax::Csv, plan.limits());
+            input.judge(&mut *text)?;
         }
+        let total = input.judge(&mut *plan.source(&job, &input, &columns)?)?;
         let source = plan.source(&job, &input, &columns)?;
         let mut results = Results::prepare(&input, columns.clone(), &plan.operation, places)?;
         let mut progress = Progress::new(manner.quiet);
@@ -213,7 +215,7 @@ fn spec(operation: &Operation, args: &Load) -> Spec {
         None => spec,
     };
     let spec = if args.serial { spec.serial() } else { spec };
-    if Files::of(args).is_some() { spec.content_type(ContentType::ZipCsv) } else { spec }
+    spec.content_type(args.format.content_type(Files::of(args).is_some()))
 }
 
 /// The input, which is made if a folder was named.
