@@ -409,6 +409,7 @@ impl Load {
     where
         S: Stream<Item: Serialize + Send + 'static> + Send + 'static,
     {
+        self.start.takes_rows()?;
         let source = Values::new(self.start.spec.syntax(), rows, self.limits);
         self.from(source)
     }

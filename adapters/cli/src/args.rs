@@ -222,9 +222,9 @@ pub(crate) enum Format {
 }
 
 impl Format {
-    /// The content type of a job, if its rows name files or not.
-    pub(crate) fn content_type(self, files: bool) -> ContentType {
-        match (self, files) {
+    /// That of a job of such records, alone or with files.
+    pub(crate) fn content_type(self, with_files: bool) -> ContentType {
+        match (self, with_files) {
             (Self::Csv, false) => ContentType::Csv,
             (Self::Json, false) => ContentType::Json,
             (Self::Xml, false) => ContentType::Xml,

@@ -59,7 +59,8 @@ struct Row(Vec<(String, String)>);
 
 impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, cell)| (name, cell)))
+        let absent_if_empty = |cell: &String| (!cell.is_empty()).then(|| cell.clone());
+        serializer.collect_map(self.0.iter().map(|(name, cell)| (name, absent_if_empty(cell))))
     }
 }
 

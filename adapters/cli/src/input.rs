@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use sfbulk::rows::{Cutter, Limits, Records, Source};
-use sfbulk_ureq::{CsvSource, Error, ErrorKind};
+use sfbulk_ureq::{Error, ErrorKind};
 
 use crate::exit::{Failure, in_words};
 use crate::journal::Journal;
@@ -165,11 +165,6 @@ impl Input {
             total = Total { rows: batch.rows.end, batches: total.batches + 1 };
         }
         Ok(total)
-    }
-
-    /// Its rows as they are.
-    pub(crate) fn source(&self, columns: &Columns, limits: Limits) -> CsvSource<Reader<'_>> {
-        CsvSource::new(self.reader(), columns.cutter(limits))
     }
 
     /// The first record as it is written. It is empty if there is none that can be read: whoever
@@ -379,7 +374,7 @@ impl Columns {
         self.sent.as_ref().is_none_or(|sent| sent.contains(&position))
     }
 
-    fn cutter(&self, limits: Limits) -> Cutter {
+    pub(crate) fn cutter(&self, limits: Limits) -> Cutter {
         let cutter = Cutter::new(limits);
         match &self.sent {
             Some(sent) => cutter.keep_columns(sent.iter().copied()),

@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal};
 
 use serde::{Deserialize, Serialize};
 use sfbulk::rows::{Limits, Source};
-use sfbulk_ureq::{Batches, Job, Spec};
+use sfbulk_ureq::{Batches, Job, Spec, Syntax};
 
 use crate::args::{Load, Manner};
 use crate::desk::{Desk, say_what_was_removed, what};
@@ -54,7 +54,7 @@ impl Plan {
     ) -> Result<Box<dyn Source + 'a>, Failure> {
         Ok(match &self.files {
             Some(files) => Box::new(files.source(job.spec(), self.limits(), input, columns)?),
-            None => batches(input, columns, job.spec().syntax(), self.limits()),
+            None => batches(input.reader(), columns, job.spec().syntax(), self.limits()),
         })
     }
 }
@@ -116,11 +116,12 @@ impl Begin<'_> {
     fn run(self, plan: Plan, asks: bool) -> Result<Exit, Failure> {
         let Self { mut job, org, mut journal, input, places, manner, aborts } = self;
         let columns = Columns::of(&input, &plan.operation)?;
-        let mut total = input.judge(&mut input.source(&columns, plan.limits()))?;
         if plan.files.is_some() {
-            // What the CSV says will do; now every file is read too.
-            total = input.judge(&mut *plan.source(&job, &input, &columns)?)?;
+            // Is it CSV? Only then can its rows be read.
+            let mut text = batches(input.reader(), &columns, Syntax::Csv, plan.limits());
+            input.judge(&mut *text)?;
         }
+        let total = input.judge(&mut *plan.source(&job, &input, &columns)?)?;
         let source = plan.source(&job, &input, &columns)?;
         let mut results = Results::prepare(&input, columns.clone(), &plan.operation, places)?;
         let mut progress = Progress::new(manner.quiet);
@@ -209,12 +210,12 @@ fn keep(failure: Failure, input: &Input, results: &mut Results<'_>, total: u64) 
 
 fn spec(operation: &Operation, args: &Load) -> Spec {
     let spec = common(operation.spec(&args.object), &args.common);
-    let spec = spec.content_type(args.format.content_type(Files::of(args).is_some()));
     let spec = match args.parallel {
         Some(parallel) => spec.parallel(parallel.into()),
         None => spec,
     };
-    if args.serial { spec.serial() } else { spec }
+    let spec = if args.serial { spec.serial() } else { spec };
+    spec.content_type(args.format.content_type(Files::of(args).is_some()))
 }
 
 /// The input, which is made if a folder was named.

@@ -10,24 +10,24 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use sfbulk::rows::{Batch, Limits, RowCutter, Source};
 use sfbulk_ureq::{CsvSource, Error, ErrorKind, Syntax};
 
-use crate::input::{Columns, Input, Reader};
+use crate::input::{Columns, Reader};
 
 /// How many rows of the file are decoded at once; what they make is held until it is asked for.
 const ROWS: u64 = 500;
 
 /// The batches of a file in any syntax.
 pub(crate) fn batches<'a>(
-    input: &'a Input,
+    file: Reader<'a>,
     columns: &Columns,
     syntax: Syntax,
     limits: Limits,
 ) -> Box<dyn Source + 'a> {
     if syntax == Syntax::Csv {
-        return Box::new(input.source(columns, limits));
+        return Box::new(CsvSource::new(file, columns.cutter(limits)));
     }
     let few = Limits { records: ROWS, ..limits };
     Box::new(Recast {
-        file: input.source(columns, few),
+        file: CsvSource::new(file, columns.cutter(few)),
         row: Row::default(),
         cutter: RowCutter::with_syntax(syntax, limits),
         ready: VecDeque::new(),

@@ -83,6 +83,16 @@ impl Start {
             .advise("leave out the content type, or decode the text and load its rows"))
     }
 
+    /// Fails with [`ErrorKind::Usage`] if rows alone are not what the job takes.
+    pub fn takes_rows(&self) -> Result<(), Error> {
+        if !self.spec.is_zip() {
+            return Ok(());
+        }
+        let message = "a job of archives takes rows together with the files that they name";
+        Err(Error::new(ErrorKind::Usage, message)
+            .advise("load them by files, which is told where the files are"))
+    }
+
     /// The machine of the run, and the file of its checkpoint.
     pub fn job(self) -> Result<(Job, Option<CheckpointFile>), Error> {
         let mut job = match self.earlier {

@@ -331,6 +331,7 @@ impl Load {
     where
         I: IntoIterator<IntoIter: Send + 'static, Item: Serialize + Send + 'static>,
     {
+        self.start.takes_rows()?;
         let source =
             RowSource::with_syntax(self.start.spec.syntax(), rows.into_iter(), self.limits);
         self.from(Box::new(source))
