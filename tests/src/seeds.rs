@@ -1,10 +1,13 @@
 //! What is nearly right: for each target of [`targets`](crate::targets), inputs to begin with, the
 //! words its reader knows, and what once broke it.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use sfbulk::Syntax;
+use sfbulk::rows::{Limits, ZipCutter};
 
 use crate::targets::recorded;
 
@@ -35,6 +38,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
             seeds.extend(texts.iter().map(|text| text.as_bytes().to_vec()));
         }
         "org_gzip" => seeds.extend(CSV.iter().map(|text| packed(text))),
+        "org_zip" => seeds.extend([archive(&["a"]), archive(&["a", "é/b", "a"])]),
         _ => {}
     }
     let broken = REGRESSIONS.iter().filter(|(name, _)| *name == target);
@@ -312,6 +316,22 @@ fn checkpoint(answers: &str) -> Vec<u8> {
         .split_once("Queued")
         .map_or("", |(_, rest)| rest.split_once("%%\n").map_or("", |(_, rest)| rest));
     [&recorded(answers).1[..], b"\n%%\n", list.as_bytes(), rest.as_bytes()].concat()
+}
+
+/// Accounts that name files, which no field of theirs can hold.
+fn archive(paths: &[&str]) -> Vec<u8> {
+    let mut cutter = ZipCutter::new(Syntax::Csv, Limits::default()).binary(["File__c"]);
+    for path in paths {
+        let row =
+            [("File__c", format!("#{path}")), ("Key__c", (*path).into()), ("Name", "x".into())];
+        cutter.push(&BTreeMap::from(row)).unwrap();
+        while cutter.wanted().is_some() {
+            cutter.file(b"a file, a file, a file").unwrap();
+            cutter.end_file().unwrap();
+        }
+        cutter.end_row().unwrap();
+    }
+    cutter.finish().unwrap().unwrap().body.to_vec()
 }
 
 fn packed(text: &str) -> Vec<u8> {

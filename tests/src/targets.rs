@@ -48,7 +48,7 @@ const fn piecewise(name: &'static str, run: fn(&[u8]), told: Told) -> Target {
     Target { name, run, told: Some(told) }
 }
 
-/// All of them. (A zip reader will be one when there is one.)
+/// All of them.
 pub const TARGETS: &[Target] = &[
     piecewise("cutter", cutter, told_by_cutter),
     piecewise("records", records, told_by_records),
@@ -71,6 +71,7 @@ pub const TARGETS: &[Target] = &[
     target("org_xml", org_xml),
     target("org_soql", org_soql),
     target("org_gzip", org_gzip),
+    target("org_zip", org_zip),
 ];
 
 /// The target of this name.
@@ -760,6 +761,11 @@ fn org_xml(text: &[u8]) {
 /// A query ends, and what it finds is a whole file.
 fn org_soql(text: &[u8]) {
     with_org(|org| batch(org, "query", "CSV", &[(b"content-type", b"text/csv")], text));
+}
+
+/// What claims to be an archive ends as a batch.
+fn org_zip(body: &[u8]) {
+    with_org(|org| batch(org, "upsert", "ZIP_CSV", &[(b"content-type", b"zip/csv")], body));
 }
 
 /// What claims to be packed is refused, or means the same as when it comes plain.

@@ -121,8 +121,7 @@ impl Iterator for Rows<'_> {
 /// The CSV of a folder: a row for each file in it, with the fields that the object needs for one, and
 /// those that are `set` for all.
 pub(crate) fn made(folder: &Path, object: &str, set: &[String]) -> Result<String, Failure> {
-    let unreadable =
-        |error| Failure::nothing_sent(in_words(&error)).of_file(&folder.display().to_string());
+    let unreadable = |error| Failure::nothing_sent(in_words(&error));
     let mut rest = Vec::new();
     for field in set {
         let (name, value) = field.split_once('=').ok_or_else(|| {
@@ -153,7 +152,7 @@ fn row(object: &str, path: &str, rest: &[(String, String)]) -> Result<Row, Failu
         (vec![("Name", name), ("Body", body)], Some("ParentId"))
     } else {
         return Err(Failure::nothing_sent(format!(
-            "a folder makes records of ContentVersion, Document or Attachment, not of {object}"
+            "this is a folder, which makes records of ContentVersion, Document or Attachment, not of {object}"
         )));
     };
     let is_set = |needed: &&str| !rest.iter().any(|(name, _)| name.eq_ignore_ascii_case(needed));

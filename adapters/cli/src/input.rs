@@ -97,7 +97,7 @@ impl Input {
         let mut input = Self::on_disk(name, || {
             spool(text.as_bytes(), journal).map(|(file, path, _)| (file, path, false))
         })?;
-        input.origin.folder = Some(output::absolute(folder));
+        input.origin.folder = Some(output::real(folder)); // which has a name, unlike ..
         Ok(input)
     }
 

@@ -222,7 +222,9 @@ fn spec(operation: &Operation, args: &Load) -> Spec {
 fn open(args: &Load, journal: &Journal) -> Result<Input, Failure> {
     match args.file.as_deref().filter(|file| file.is_dir()) {
         Some(folder) => {
-            Input::made(folder, &files::made(folder, &args.object, &args.set)?, journal)
+            let text = files::made(folder, &args.object, &args.set);
+            let text = text.map_err(|failure| failure.of_file(&folder.display().to_string()))?;
+            Input::made(folder, &text, journal)
         }
         None if args.set.is_empty() => Input::open(args.file.as_deref(), journal),
         None => Err(Failure::nothing_sent("--set is for the records that are made of a folder")),

@@ -50,7 +50,7 @@ impl Default for Limits {
 pub struct Batch {
     /// The input rows in it, counted from 0.
     pub rows: Range<u64>,
-    /// The records and what is around them, as they go over the wire.
+    /// The records and what is around them, or an archive of them, as it goes over the wire.
     pub body: Bytes,
     /// The bytes of the source text it came from. They begin where its first record does (the
     /// header and a byte order mark count as bytes before) and end where the next batch's begin,

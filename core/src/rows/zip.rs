@@ -121,7 +121,7 @@ impl<T: Serialize> ZipCutter<T> {
     /// Fails with [`ErrorKind::Input`], naming the row, as a [`RowCutter`](super::RowCutter) does,
     /// and if a binary field holds anything but `#` and the path of a file: one that is absolute,
     /// leads out of its folder, has a backslash or a NUL, or is longer than [`ZIP_NAME`]. From then
-    /// on every method returns that error.
+    /// on every method that can fail returns that error.
     pub fn push(&mut self, row: &T) -> Result<(), Error> {
         self.unless_failed(|this| {
             if this.at_hand.is_some() {

@@ -1,6 +1,7 @@
 //! The real binary, as people run it, against a server that plays a script, and against the
 //! practice org.
 
+mod files;
 mod loads;
 mod practice;
 mod queries;
