@@ -5,6 +5,7 @@ mod deletes;
 mod faults;
 mod formats;
 mod fuzz;
+mod logins;
 mod nesting;
 mod objects;
 mod parents;
