@@ -71,6 +71,7 @@ pub use web::{Authorization, Pkce};
 use device::Device;
 use exchange::{Answer, Grant};
 use flow::Flow;
+use refusal::is_known;
 
 /// How often one login is asked for while the server cannot be reached or fails: for half a minute.
 const TRIES: u32 = 6;
@@ -278,9 +279,14 @@ impl Login {
             return self.flow.read(&response);
         }
         let mut answer = document::refusal(&response);
-        answer.message = without(&answer.message, secrets);
+        // What is no error document may be anything, also one with tokens in it.
+        let message = answer.code.as_ref().map(|_| without(&answer.message, secrets));
+        answer.message = message.unwrap_or_default();
         answer.code = answer.code.map(|code| without(&code, secrets));
-        let failed = matches!(answer.status, 408 | 429 | 500..) && answer.code.is_none();
+        // A SOAP fault is a 500, whoever is to blame; elsewhere a 500 is the server's own.
+        let blamed =
+            answer.code.as_deref().is_some_and(|code| self.flow.is_soap() || is_known(code));
+        let failed = matches!(answer.status, 408 | 429 | 500..) && !blamed;
         if failed {
             return Err(lost("the server failed").answered(answer));
         }
