@@ -73,20 +73,12 @@ impl Session {
     /// The token as the value of `X-SFDC-Session`, marked sensitive so that no transcript and no
     /// `Debug` shows it.
     pub(crate) fn header(&self) -> HeaderValue {
-        // `new` has checked the characters; an empty header would be refused by the service.
-        let mut value = HeaderValue::from_str(self.token.reveal())
-            .unwrap_or(const { HeaderValue::from_static("") });
-        value.set_sensitive(true);
-        value
+        sensitive(&self.token)
     }
 
     /// The token as the REST API wants it: the value of `Authorization`, marked sensitive as well.
     pub(crate) fn bearer(&self) -> HeaderValue {
-        let text = Secret::new(format!("Bearer {}", self.token.reveal()));
-        let mut value =
-            HeaderValue::from_str(text.reveal()).unwrap_or(const { HeaderValue::from_static("") });
-        value.set_sensitive(true);
-        value
+        sensitive(&Secret::new(format!("Bearer {}", self.token.reveal())))
     }
 }
 
@@ -112,6 +104,14 @@ impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Session({}, [redacted])", self.instance)
     }
+}
+
+fn sensitive(text: &Secret) -> HeaderValue {
+    // `new` has checked the characters; an empty header would be refused by the service.
+    let value = HeaderValue::from_str(text.reveal());
+    let mut value = value.unwrap_or(const { HeaderValue::from_static("") });
+    value.set_sensitive(true);
+    value
 }
 
 fn check_token(token: &str) -> Result<(), Error> {

@@ -22,6 +22,7 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
         "load" => LOADS,
         "query" => QUERIES,
         "session" => SESSIONS,
+        "login_soap" | "login_oauth" => LOGINS,
         "soql" | "org_soql" => SOQL,
         "ids" => &["750000000000001AAA", "751000000000001", "001000000000001aaZ", "../../job"],
         "org" => REQUESTS,
@@ -56,6 +57,18 @@ pub fn words(target: &str) -> &'static [&'static str] {
             &["Id", "Success", "Created", "Error", "true", "false", "TRUE", " --", "A_B:", "\"\""]
         }
         "document" | "intake" | "load" | "query" | "checkpoint" => CONTROL,
+        "login_soap" | "login_oauth" => &[
+            "\"access_token\":",
+            "\"instance_url\":",
+            "https://",
+            "acme.my.salesforce.com",
+            "evil.example",
+            "@",
+            ":443",
+            "<sessionId>",
+            "<serverUrl>",
+            "authorization_pending",
+        ],
         "session" => &[
             "https://",
             "http://",
@@ -101,6 +114,19 @@ pub fn words(target: &str) -> &'static [&'static str] {
 /// What broke a target once, shrunk: kept, so that it cannot again.
 const REGRESSIONS: &[(&str, &[u8])] = &[
     ("session", b"https://:"), // an address without a host
+];
+
+/// Answers to logins; a fault is among the control documents' like.
+const LOGINS: &[&str] = &[
+    r#"{"access_token":"00D!x","instance_url":"https://acme.my.salesforce.com","refresh_token":"5A"}"#,
+    r#"{"device_code":"d","user_code":"AB","verification_uri":"https://acme.my.salesforce.com/connect","interval":5}"#,
+    r#"{"error":"invalid_grant","error_description":"authentication failure"}"#,
+    r#"{"error":"slow_down"}"#,
+    "<Envelope><Body><loginResponse><result><passwordExpired>false</passwordExpired><serverUrl>\
+     https://na9-api.salesforce.com/services/Soap/u/64.0/00D</serverUrl><sessionId>00D!x</sessionId>\
+     </result></loginResponse></Body></Envelope>",
+    "<Envelope><Body><Fault><faultcode>sf:INVALID_LOGIN</faultcode><faultstring>no</faultstring>\
+     </Fault></Body></Envelope>",
 ];
 
 const CSV: &[&str] = &[

@@ -16,6 +16,7 @@ use flate2::read::MultiGzDecoder;
 use http::{Request, Response};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
+use sfbulk::login::{self, Login, LoginServer, LoginStep};
 use sfbulk::rows::{
     Batch, Cutter, Decoder, Framed, Framer, Have, InOrder, Limits, Records, Rows, outcomes_from_csv,
 };
@@ -63,6 +64,8 @@ pub const TARGETS: &[Target] = &[
     target("checkpoint", checkpoint),
     target("transcript", transcript),
     target("session", session),
+    target("login_soap", login_soap),
+    target("login_oauth", login_oauth),
     target("soql", soql),
     target("ids", ids),
     target("org", org),
@@ -565,6 +568,44 @@ impl Host for Forgetful {
 }
 
 // Words of the user's.
+
+/// A SOAP login's answer.
+fn login_soap(bytes: &[u8]) {
+    answered(bytes, || Login::soap(LoginServer::production(), "ada@example.com", "CANARY.1"));
+}
+
+/// The answer of the token endpoint, to a refresh token and to a device.
+fn login_oauth(bytes: &[u8]) {
+    let app = || login::App::with_secret("id", "CANARY.2");
+    answered(bytes, || Login::refresh_token(LoginServer::production(), app(), "CANARY.1"));
+    answered(bytes, || {
+        Login::device(LoginServer::production(), app(), "api", |shown| {
+            assert!(shown.address.to_ascii_lowercase().starts_with("https://"));
+        })
+    });
+}
+
+/// Whatever a login is answered: the session is of an org that may be, and no error has a secret.
+fn answered(bytes: &[u8], login: impl Fn() -> Login) {
+    for status in [200, 302, 400, 500] {
+        let mut login = login();
+        assert!(matches!(login.poll(Duration::ZERO), LoginStep::Send(_)));
+        let answer = Response::builder().status(status).body(Bytes::copy_from_slice(bytes));
+        login.reply(Reply::Whole(answer.unwrap()));
+        match login.poll(Duration::ZERO) {
+            LoginStep::Done(Ok(session)) => {
+                let host = session.instance().strip_prefix("https://").unwrap();
+                let plain = |c: char| c.is_ascii_alphanumeric() || ".-".contains(c);
+                assert!(host.chars().all(plain), "{host}");
+                let ours = [".salesforce.com", ".force.com", ".salesforce.mil"];
+                assert!(ours.iter().any(|domain| host.ends_with(domain)), "{host}");
+            }
+            LoginStep::Done(Err(error)) => assert!(!format!("{error:?}").contains("CANARY")),
+            LoginStep::Wait(time) => assert!(time <= Duration::from_secs(65)),
+            LoginStep::Send(_) => panic!("nothing is sent at once"),
+        }
+    }
+}
 
 /// An address that is taken is a host and nothing more, reached safely, and no token is shown. The
 /// first line is the address, the second the token.

@@ -17,16 +17,20 @@ use sfbulk_org::login::{
 };
 use sfbulk_org::{Call, Config, Fault, Org, Server, serve};
 
-/// What logs in, and loads with what it got.
-const EXECUTORS: [(&str, fn(Login) -> Result<(), Error>); 2] =
-    [("ureq", load_by_ureq), ("async-std", load_by_async_std)];
+/// Logs in, and loads with what it got.
+type Load = fn(Login) -> Result<(), Error>;
+
+const EXECUTORS: [(&str, Load); 2] = [("ureq", load_by_ureq), ("async-std", load_by_async_std)];
+
+/// A login at the org of this address.
+type Flow = fn(&str) -> Login;
 
 const ROWS: &str = "Name\none\ntwo\n";
 
 fn load_by_ureq(login: Login) -> Result<(), Error> {
     let org = sfbulk_ureq::Client::logging_in(login);
-    let outcomes = org.insert("Account").csv(Cursor::new(ROWS))?;
-    outcomes.map(|outcome| outcome.map(|outcome| assert!(outcome.success()))).collect()
+    let mut outcomes = org.insert("Account").csv(Cursor::new(ROWS))?;
+    outcomes.try_for_each(|outcome| outcome.map(|outcome| assert!(outcome.success())))
 }
 
 fn load_by_async_std(login: Login) -> Result<(), Error> {
@@ -104,7 +108,7 @@ fn device(url: &str) -> Login {
 #[test]
 fn each_flow_gets_a_session_that_loads() {
     let org = org_with(Logins { device_polls: 1, ..Logins::default() });
-    let flows: [(&str, fn(&str) -> Login); 6] = [
+    let flows: [(&str, Flow); 6] = [
         ("SOAP", soap),
         ("username-password", password),
         ("client credentials", credentials),
@@ -121,7 +125,7 @@ fn each_flow_gets_a_session_that_loads() {
 
 #[test]
 fn a_login_renews_a_session_that_has_expired() {
-    let flows: [fn(&str) -> Login; 5] = [soap, password, credentials, jwt, web];
+    let flows: [Flow; 5] = [soap, password, credentials, jwt, web];
     for (_, load) in EXECUTORS {
         for login in flows {
             let org = org_with(Logins::default());
@@ -156,7 +160,7 @@ fn a_rotated_refresh_token_reaches_the_application() {
 }
 
 /// What must come of a login at an org with these settings.
-type Case = (&'static str, Logins, fn(&str) -> Login, Refusal, &'static str);
+type Case = (&'static str, Logins, Flow, Refusal, &'static str);
 
 fn cases() -> Vec<Case> {
     let usual = Logins::default;

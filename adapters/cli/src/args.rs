@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use sfbulk::RecordId;
 use sfbulk_ureq::ContentType;
+use sfbulk_org::login::{CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -148,10 +149,12 @@ pub(crate) enum Verb {
     },
 }
 
-/// The faults tell of themselves.
+/// Who may log in; and the faults tell of themselves.
 fn practice_help() -> String {
     format!(
-        "Faults, to see how a client takes them, for example --fault lose-answer:2:\n{}",
+        "Any login is granted to the user {USERNAME}, password {PASSWORD}, and to the app \
+         {CLIENT_ID}, secret {CLIENT_SECRET}.\n\n\
+         Faults, to see how a client takes them, for example --fault lose-answer:2:\n{}",
         sfbulk_org::Fault::help()
     )
 }

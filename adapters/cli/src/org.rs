@@ -55,30 +55,28 @@ impl Choice {
 
     /// The org of an earlier run; fails if the session is another one's now.
     pub(crate) fn again(target: Target) -> Result<Self, Failure> {
-        let (choice, instance) = match target {
+        let instance = match target {
             Target::Practice(folder) => return Ok(Self::Practice(folder)),
-            Target::Sf { name, instance } => (Self::Sf(name.clone(), sf_session(&name)?), instance),
-            Target::Instance(instance) if nothing_is_set() => {
-                return Err(Failure::nothing_sent(format!(
-                    "the run is about the org {instance}: set SF_ACCESS_TOKEN and \
-                     SF_ORG_INSTANCE_URL"
-                )));
+            Target::Sf { name, instance } => {
+                let session = sf_session(&name)?;
+                check_instance(&name, &session, &instance)?;
+                return Ok(Self::Sf(name, session));
             }
-            Target::Instance(instance) => (Self::Env(session_from_env()?), instance),
+            Target::Instance(instance) => instance,
         };
-        match &choice {
-            Self::Env(session) if session.instance() != instance => {
-                Err(Failure::nothing_sent(format!(
-                    "the run is about the org {instance}, but SF_ORG_INSTANCE_URL is of another, {}",
-                    session.instance()
-                )))
-            }
-            Self::Sf(name, session) => {
-                check_instance(name, session, &instance)?;
-                Ok(choice)
-            }
-            _ => Ok(choice),
+        if nothing_is_set() {
+            return Err(Failure::nothing_sent(format!(
+                "the run is about the org {instance}: set SF_ACCESS_TOKEN and SF_ORG_INSTANCE_URL"
+            )));
         }
+        let session = session_from_env()?;
+        if session.instance() == instance {
+            return Ok(Self::Env(session));
+        }
+        Err(Failure::nothing_sent(format!(
+            "the run is about the org {instance}, but SF_ORG_INSTANCE_URL is of another, {}",
+            session.instance()
+        )))
     }
 
     pub(crate) fn name(&self) -> &str {

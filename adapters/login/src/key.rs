@@ -15,7 +15,7 @@ use sfbulk::{Error, ErrorKind};
 use zeroize::{Zeroize, Zeroizing};
 
 /// The largest key file read, in bytes; one of 8,192 bits has 7 KB.
-const FILE: u64 = 64 << 10;
+const FILE: usize = 64 << 10;
 
 /// An RSA key that signs JWTs (RS256), of 2,048 bits at least. The app has its certificate.
 pub struct Key(KeyPair);
@@ -62,8 +62,8 @@ impl Key {
             let advice = format!("make it yours alone: chmod 600 {name}");
             return Err(Error::new(ErrorKind::Usage, message).advise(advice));
         }
-        let mut pem = Zeroizing::new(Vec::with_capacity(FILE as usize));
-        file.take(FILE).read_to_end(&mut pem).map_err(|error| local(&error))?;
+        let mut pem = Zeroizing::new(Vec::with_capacity(FILE)); // no copy is left by growing
+        file.take(FILE as u64 - 1).read_to_end(&mut pem).map_err(|error| local(&error))?;
         Self::from_pem(&pem).map_err(|error| {
             Error::new(error.kind(), format!("the key file {name}: {}", error.message()))
         })

@@ -12,6 +12,9 @@ use serde::de::DeserializeOwned;
 use sfbulk::{Error, ErrorKind, Session};
 use zeroize::Zeroizing;
 
+/// What runs it.
+const SF: &str = if cfg!(windows) { "sf.cmd" } else { "sf" };
+
 /// What stands in place of a token since version 2.136.8.
 const REDACTED: &str = "[REDACTED]";
 
@@ -23,6 +26,9 @@ const REDACTED: &str = "[REDACTED]";
 /// // let org = sfbulk_ureq::Client::new(|| sfbulk_login::sf_session("my-sandbox"));
 /// # Ok::<(), sfbulk::Error>(())
 /// ```
+///
+/// From an async program, run it where waiting is allowed: `blocking::unblock`, say, or tokio's
+/// `spawn_blocking`.
 ///
 /// Fails with [`ErrorKind::Usage`] if there is no `sf`, or it knows no such org, and with
 /// [`ErrorKind::Login`] if it tells no session.
@@ -92,7 +98,7 @@ struct Failed {
 
 fn ask<T: DeserializeOwned>(words: &[&str], org: &str) -> Result<T, Error> {
     let asked = format!("sf {} -o {org}", words.join(" "));
-    let output = Command::new("sf")
+    let output = Command::new(SF)
         .args(words)
         .args(["-o", org, "--json"])
         .env("NO_COLOR", "1")

@@ -61,6 +61,10 @@ impl Flow {
         }
     }
 
+    pub(super) fn is_soap(&self) -> bool {
+        matches!(self, Self::Soap { .. })
+    }
+
     /// A new attempt.
     pub(super) fn begin(&mut self) {
         if let Self::Device(device) = self {

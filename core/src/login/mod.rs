@@ -71,6 +71,7 @@ pub use web::{Authorization, Pkce};
 use device::Device;
 use exchange::{Answer, Grant};
 use flow::Flow;
+use refusal::is_known;
 
 /// How often one login is asked for while the server cannot be reached or fails: for half a minute.
 const TRIES: u32 = 6;
@@ -104,6 +105,7 @@ enum Phase {
 
 /// What a login wants done.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is soon taken apart")]
 pub enum LoginStep {
     /// Perform this call, and tell [`Login::reply`] what came of it.
     Send(Call),
@@ -117,6 +119,14 @@ impl Login {
     /// With a user name and password, and an app with a secret (OAuth 2.0 username-password flow).
     /// Outside of trusted networks the user's security token is the end of the password. Blocked by
     /// default in orgs created since Summer '23, and not there for external client apps.
+    ///
+    /// ```
+    /// use sfbulk::login::{App, Login, LoginServer};
+    ///
+    /// let app = App::with_secret("3MVG9…", "consumer secret");
+    /// let password = ["password", "security token"].concat();
+    /// let login = Login::password(LoginServer::production(), app, "ada@example.com", password);
+    /// ```
     pub fn password(
         server: LoginServer,
         app: App,
@@ -173,6 +183,13 @@ impl Login {
     /// With user name and password by SOAP, where there is no app. The security token is the end of
     /// the password, outside of trusted networks. `login()` is part of API versions up to 64.0, is
     /// off by default in new orgs, and is to be retired in Summer '27: choose another flow.
+    ///
+    /// ```
+    /// use sfbulk::login::{Login, LoginServer};
+    ///
+    /// let password = ["password", "security token"].concat();
+    /// let login = Login::soap(LoginServer::sandbox(), "ada@example.com.uat", password);
+    /// ```
     pub fn soap(
         server: LoginServer,
         username: impl Into<String>,
@@ -262,12 +279,14 @@ impl Login {
             return self.flow.read(&response);
         }
         let mut answer = document::refusal(&response);
-        let blank = |text: &str| {
-            secrets.iter().fold(text.to_owned(), |text, secret| secret.blank_out(&text))
-        };
-        answer.message = blank(&answer.message);
-        answer.code = answer.code.as_deref().map(blank);
-        let failed = matches!(answer.status, 408 | 429 | 500..) && answer.code.is_none();
+        // What is no error document may be anything, also one with tokens in it.
+        let message = answer.code.as_ref().map(|_| without(&answer.message, secrets));
+        answer.message = message.unwrap_or_default();
+        answer.code = answer.code.map(|code| without(&code, secrets));
+        // A SOAP fault is a 500, whoever is to blame; elsewhere a 500 is the server's own.
+        let blamed =
+            answer.code.as_deref().is_some_and(|code| self.flow.is_soap() || is_known(code));
+        let failed = matches!(answer.status, 408 | 429 | 500..) && !blamed;
         if failed {
             return Err(lost("the server failed").answered(answer));
         }
@@ -306,6 +325,11 @@ impl Login {
         }
         Phase::Over(Err(error))
     }
+}
+
+/// A server's words, should it repeat what it was sent.
+fn without(text: &str, secrets: &[Secret]) -> String {
+    secrets.iter().fold(text.to_owned(), |text, secret| secret.blank_out(&text))
 }
 
 impl fmt::Debug for Login {

@@ -156,6 +156,11 @@ impl Refusal {
     }
 }
 
+/// Whether the login itself may be to blame for a refusal with this code.
+pub(super) fn is_known(code: &str) -> bool {
+    Refusal::from_code(code) != Refusal::Other
+}
+
 /// The error of a login that was refused in these words.
 pub(super) fn refused(what: &str, answer: ErrorInfo) -> Error {
     let advice = match &answer.code {

@@ -139,7 +139,7 @@ fn what_was_refused_for_good_is_not_tried_again() {
         assert!(matches!(login.poll(Duration::ZERO), LoginStep::Done(Err(_))));
     }
     let mut login = password();
-    told(&mut login, 400, r#"{"error":"rate_limit_exceeded"}"#).unwrap_err();
+    told(&mut login, 429, r#"{"error":"rate_limit_exceeded"}"#).unwrap_err();
     login.begin(None);
     told(&mut login, 200, GOOD).unwrap();
 }
@@ -153,6 +153,7 @@ fn a_server_that_fails_is_asked_for_half_a_minute() {
         login.reply(match round {
             0 => Reply::Failed(Failure::Lost("reset".into())),
             1 => answer(500, "<Envelope><Body><Fault><faultcode>sf:SERVER_UNAVAILABLE</faultcode></Fault></Body></Envelope>"),
+            2 => answer(500, r#"{"error":"unknown_error"}"#),
             _ => answer(503, "<html><title>Down</title></html>"),
         });
         waited.push(waits(&mut login));

@@ -8,6 +8,7 @@ mod faults;
 mod formats;
 mod fuzz;
 mod headers;
+mod logins;
 mod nesting;
 mod objects;
 mod parents;
