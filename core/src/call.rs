@@ -20,13 +20,18 @@ use crate::error::{Error, ErrorKind};
 use crate::id::{BatchId, JobId, RecordId, ResultId};
 use crate::info::{ContentType, IngestResult, JobInfo, JobState, Syntax};
 use crate::print::Fingerprint;
-use crate::rows::{Fate, Framer, Have, Outcome, Rows, content, outcomes_from_csv};
+use crate::rows::{
+    Fate, Framer, Have, NO_RECORDS, Outcome, Rows, content, is_result, outcomes_from_csv,
+};
 use crate::session::Session;
 use crate::spec::Spec;
 use crate::xml;
 
 /// The largest error page taken, in bytes; more of it tells nobody anything.
 const ERROR_PAGE: usize = 1 << 20;
+
+/// Within so many bytes a result says that it is one.
+const BEGINNING: usize = 64 << 10;
 
 /// How much room an intake offers for the next piece of a control document, in bytes.
 const ROOM: usize = 16 << 10;
@@ -201,7 +206,9 @@ impl Expect {
             Self::Rows { .. } => ERROR_PAGE, // should it turn out to be an error document
         };
         let framer = match self {
-            Self::Rows { have, .. } if head.status.is_success() => Some(Framer::new(*have)),
+            Self::Rows { syntax, have } if head.status.is_success() => {
+                Some(Framer::with_syntax(*syntax, *have))
+            }
             _ => None,
         };
         Intake {
@@ -231,7 +238,7 @@ pub struct Intake {
     room: usize,
     at_most: usize,
     framer: Option<Framer>,
-    /// Whether the body has turned out to be CSV, so that all further pieces go to the framer.
+    /// Whether the body has turned out to be a result, so that all further pieces go to the framer.
     framing: bool,
 }
 
@@ -289,10 +296,9 @@ impl Intake {
             }
             Ok(_) => {}
         }
-        if !self.framing && self.framer.is_some() && self.is_csv() {
-            self.framing = true;
-            let beginning = std::mem::take(&mut self.whole);
-            self.framer.iter_mut().for_each(|framer| framer.push(&beginning));
+        let so_far = self.whole.len().saturating_sub(n) < BEGINNING;
+        if !self.framing && self.framer.is_some() && so_far && self.is_result() {
+            self.frame();
         }
         if self.whole.len() > self.at_most {
             let most = self.at_most;
@@ -301,13 +307,26 @@ impl Intake {
         self.page()
     }
 
-    /// Whether the body is CSV; not before its first character is there.
-    fn is_csv(&self) -> bool {
+    /// Whether the body is a result of the syntax that is wanted; not before it says so.
+    fn is_result(&self) -> bool {
         const MARK: &[u8] = "\u{feff}".as_bytes();
+        let Expect::Rows { syntax, .. } = self.expect else { return false };
+        let format = match syntax {
+            Syntax::Csv => Format::Text,
+            Syntax::Xml => Format::Xml,
+            Syntax::Json => Format::Json,
+        };
         let text = self.whole.strip_prefix(MARK).unwrap_or(&self.whole);
         !text.trim_ascii_start().is_empty()
             && !MARK.starts_with(text)
-            && Format::of(&self.head.headers, &self.whole) == Format::Text
+            && Format::of(&self.head.headers, &self.whole) == format
+            && is_result(syntax, text)
+    }
+
+    fn frame(&mut self) {
+        self.framing = true;
+        let beginning = std::mem::take(&mut self.whole);
+        self.framer.iter_mut().for_each(|framer| framer.push(&beginning));
     }
 
     fn page(&mut self) -> Result<Option<Page>, Failure> {
@@ -344,6 +363,14 @@ impl Intake {
         if let Some(length) = length.filter(|length| *length != self.received) {
             let got = self.received;
             return Err(Failure::Lost(format!("{got} of {length} bytes arrived")));
+        }
+        if let Expect::Rows { have, .. } = self.expect
+            && self.framer.is_some()
+            && self.whole.trim_ascii() == NO_RECORDS
+            && Format::of(&self.head.headers, &self.whole) == Format::Text
+        {
+            self.framer = Some(Framer::new(have)); // it is said in these words in any syntax
+            self.frame();
         }
         let nothing_came = self.whole.trim_ascii().is_empty();
         if let Some(framer) = self.framer.as_mut().filter(|_| self.framing || nothing_came) {
@@ -575,7 +602,7 @@ fn job_document(info: &JobInfo) -> Result<Bytes, Error> {
     };
     let xml = quick_xml::se::to_string_with_root("jobInfo", info).map_err(|e| broken(&e))?;
     let members = xml.strip_prefix("<jobInfo>").ok_or_else(|| broken(&"it is empty"))?;
-    let prolog = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
+    let prolog = xml::PROLOG;
     Ok(format!(r#"{prolog}<jobInfo xmlns="{}">{members}"#, xml::NAMESPACE).into())
 }
 

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Seek, Write};
 use std::path::Path;
 
-use sfbulk::rows::{Batch, CsvText, Rows};
+use sfbulk::rows::{Batch, Rows, Text};
 use sfbulk_ureq::{
     Ask, Checkpoint, Draft, Error, ErrorInfo, ErrorKind, Host, Job, JobId, Note, Page, Plain,
     Session, Spec, Summary,
@@ -286,7 +286,7 @@ impl Desk {
 /// Where the rows go.
 struct Sink {
     to: To,
-    text: CsvText,
+    text: Text,
     /// Whether rows came.
     begun: bool,
     nobody_reads: bool,
