@@ -152,7 +152,7 @@ pub struct Received {
     pub succeeded: u64,
     /// Outcomes that tell of a new record.
     pub created: u64,
-    /// Of a batch's request, the fingerprint of its cells.
+    /// Of a batch's request, the fingerprint of what it says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Fingerprint>,
 }
@@ -384,9 +384,8 @@ impl Intake {
             Expect::Outcomes { rows, count, .. } if response.status().is_success() => {
                 outcomes(&rows, count, response)
             }
-            Expect::Request { .. } if is_text(&response) => {
-                let content = Some(content(response.body()).map_err(lost)?);
-                Ok((None, Reply::Streamed(Received { content, ..Received::default() })))
+            Expect::Request { content_type, .. } if response.status().is_success() => {
+                request(&content_type, response)
             }
             _ => Ok((None, Reply::Whole(response))),
         }
@@ -394,8 +393,23 @@ impl Intake {
 }
 
 fn is_text(response: &Response<Bytes>) -> bool {
-    response.status().is_success()
-        && Format::of(response.headers(), response.body()) == Format::Text
+    Format::of(response.headers(), response.body()) == Format::Text
+}
+
+/// What was sent as a batch, unless it is an error or a page in its place.
+fn request(of: &ContentType, response: Response<Bytes>) -> Result<(Option<Page>, Reply), Failure> {
+    let plain = of.is_zip() || of.syntax() == Syntax::Csv;
+    match content(of, response.body()) {
+        Ok(_) if plain && !is_text(&response) => Ok((None, Reply::Whole(response))),
+        Ok(content) => {
+            let received = Received { content: Some(content), ..Received::default() };
+            Ok((None, Reply::Streamed(received)))
+        }
+        Err(_) if matches!(Document::read(&response), Ok(Document::Error(_))) => {
+            Ok((None, Reply::Whole(response)))
+        }
+        Err(error) => Err(lost(error)),
+    }
 }
 
 #[allow(clippy::needless_pass_by_value)] // fits map_err

@@ -326,6 +326,31 @@ mod tests {
     }
 
     #[test]
+    fn results_read_alike_whatever_is_nil_absent_or_null() {
+        let xml = "<results xmlns=\"x\" xmlns:xsi=\"y\">\
+            <result><errors><extendedErrorDetails><extendedErrorCode>A</extendedErrorCode></extendedErrorDetails><fields>A</fields>\
+                <message>m &amp; m</message><statusCode>S</statusCode></errors><errors><message>n</message><statusCode>T</statusCode></errors>\
+                <id xsi:nil=\"true\"/><success>false</success><created>false</created></result>\
+            <result><id>0015g00000Xb1cCAAR</id><success>true</success></result>\
+            <result><id/><success>false</success><created xsi:nil=\"true\"/><errors xsi:nil=\"true\"/></result>\
+            <result><success>true</success><created>false</created><errors><statusCode xsi:nil=\"true\"/><fields xsi:nil=\"true\"/></errors></result>\
+            </results>";
+        let json = r#"[{"errors":[{"extendedErrorDetails":[{"extendedErrorCode":"A"}],"fields":["A"],"message":"m & m","statusCode":"S"},
+                {"message":"n","statusCode":"T","fields":[]}],"id":null,"success":false,"created":false},
+            {"id":"0015g00000Xb1cCAAR","success":true},
+            {"id":"","success":"false","created":null,"errors":null},
+            {"success":true,"created":false,"errors":{"statusCode":null,"message":null,"fields":null}}]"#;
+        let results = read("application/xml", xml).unwrap();
+        assert_eq!(results, read("application/json", json).unwrap());
+        let Document::Results(results) = results else { panic!() };
+        let errors: Vec<String> = results[0].errors.iter().map(ToString::to_string).collect();
+        assert_eq!(errors, ["S:m & m:A --", "T:n:--"]);
+        assert_eq!(results[1].id.as_deref(), Some("0015g00000Xb1cCAAR"));
+        assert!(results[2].errors.is_empty() && !results[2].created);
+        assert_eq!(read("application/xml", "<results/>"), Ok(Document::Results(vec![])));
+    }
+
+    #[test]
     fn errors_are_found_in_every_dress() {
         for (media, body) in [
             (

@@ -379,7 +379,7 @@ pub struct IngestResult {
     #[serde(deserialize_with = "flag")]
     pub success: bool,
     /// Whether it is new; tells insert from update in an upsert.
-    #[serde(default, deserialize_with = "flag")]
+    #[serde(default, deserialize_with = "flag_or_null")]
     pub created: bool,
     /// Why it was not written.
     #[serde(default, deserialize_with = "one_or_many")]
@@ -391,8 +391,10 @@ pub struct IngestResult {
 #[serde(rename_all = "camelCase", default)]
 pub struct RecordError {
     /// For example `REQUIRED_FIELD_MISSING`.
+    #[serde(deserialize_with = "text_or_null")]
     pub status_code: String,
     /// In words.
+    #[serde(deserialize_with = "text_or_null")]
     pub message: String,
     /// The fields it is about.
     #[serde(deserialize_with = "one_or_many")]
@@ -442,14 +444,29 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D:
     })
 }
 
+/// Text; null is none.
+fn text_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(text(deserializer)?.unwrap_or_default())
+}
+
 /// A boolean, or its text. Anything else is an error: a row must not pass for failed because its
 /// success cannot be read.
 fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::Bool(flag) => Ok(flag),
-        Value::String(text) if text.trim().eq_ignore_ascii_case("true") => Ok(true),
-        Value::String(text) if text.trim().eq_ignore_ascii_case("false") => Ok(false),
-        other => Err(D::Error::custom(format!("{other} is neither true nor false"))),
+    flag_or(None, deserializer)
+}
+
+/// The same where null is no.
+fn flag_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    flag_or(Some(false), deserializer)
+}
+
+fn flag_or<'de, D: Deserializer<'de>>(null: Option<bool>, from: D) -> Result<bool, D::Error> {
+    match (Value::deserialize(from)?, null) {
+        (Value::Null, Some(null)) => Ok(null),
+        (Value::Bool(flag), _) => Ok(flag),
+        (Value::String(text), _) if text.trim().eq_ignore_ascii_case("true") => Ok(true),
+        (Value::String(text), _) if text.trim().eq_ignore_ascii_case("false") => Ok(false),
+        (other, _) => Err(D::Error::custom(format!("{other} is neither true nor false"))),
     }
 }
 

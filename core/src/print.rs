@@ -19,6 +19,11 @@ impl Fingerprint {
         Self(xxhash_rust::xxh3::xxh3_64(text))
     }
 
+    /// To be part of another text.
+    pub(crate) fn to_bytes(self) -> [u8; 8] {
+        self.0.to_le_bytes()
+    }
+
     /// The fingerprint of a row of cells. Each cell's length goes in before its text, so that
     /// `["ab", "c"]` and `["a", "bc"]` differ; quoting and line ends do not count.
     pub fn of_cells<'a>(cells: impl IntoIterator<Item = &'a [u8]>) -> Self {

@@ -8,6 +8,8 @@
 //! Records of a query's result are read in the same way, one element after the other, but their text
 //! is data and stays as it is.
 
+use std::borrow::Cow;
+
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesRef, BytesStart, Event};
@@ -33,12 +35,7 @@ struct Open {
 
 impl Open {
     fn new(start: &BytesStart<'_>) -> Result<Self, String> {
-        let mut nil = false;
-        for attribute in start.attributes().with_checks(false).take(DEPTH) {
-            let attribute = attribute.map_err(|e| e.to_string())?;
-            nil |= attribute.key.local_name().as_ref() == "nil"
-                && matches!(attribute.value.as_ref(), "true" | "1");
-        }
+        let nil = is_nil(start)?;
         Ok(Self { name: start.local_name().as_ref().to_owned(), nil, ..Self::default() })
     }
 
@@ -142,18 +139,34 @@ fn single_id(tree: &mut Value) {
 }
 
 fn add_text(element: Option<&mut Open>, event: &Event<'_>) -> Result<(), String> {
-    let text = match event {
-        Event::Text(text) => text.xml10_content(),
-        Event::CData(text) => text.xml10_content(),
-        Event::GeneralRef(reference) => resolve(reference)?.into(),
-        _ => return Ok(()), // declarations, comments, processing instructions
-    };
+    let text = text_of(event)?;
     match element {
         Some(element) => element.text.push_str(&text),
         None if text.trim_matches(['\u{feff}', ' ', '\t', '\r', '\n']).is_empty() => {}
         None => return Err("text outside the root".into()),
     }
     Ok(())
+}
+
+/// Whether a tag says that its element is nil. No tag of the service has many attributes.
+pub(crate) fn is_nil(start: &BytesStart<'_>) -> Result<bool, String> {
+    let mut nil = false;
+    for attribute in start.attributes().with_checks(false).take(DEPTH) {
+        let attribute = attribute.map_err(|e| e.to_string())?;
+        nil |= attribute.key.local_name().as_ref() == "nil"
+            && matches!(attribute.value.as_ref(), "true" | "1");
+    }
+    Ok(nil)
+}
+
+/// The text that an event stands for: none, for declarations, comments and instructions.
+pub(crate) fn text_of<'a>(event: &'a Event<'_>) -> Result<Cow<'a, str>, String> {
+    Ok(match event {
+        Event::Text(text) => text.xml10_content(),
+        Event::CData(text) => text.xml10_content(),
+        Event::GeneralRef(reference) => resolve(reference)?.into(),
+        _ => Cow::default(),
+    })
 }
 
 fn resolve(reference: &BytesRef<'_>) -> Result<String, String> {

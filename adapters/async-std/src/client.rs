@@ -220,7 +220,8 @@ impl Load {
         self
     }
 
-    /// Sends rows in another format than CSV; see [`Spec::content_type`].
+    /// Sends [`rows`](Self::rows) in another format than CSV. What they say is the same in each, but
+    /// only XML and JSON can send an empty value, and need not have the same fields in all rows.
     pub fn content_type(mut self, content_type: ContentType) -> Self {
         self.start.spec = self.start.spec.content_type(content_type);
         self
@@ -278,7 +279,10 @@ impl Load {
 
     /// Loads a CSV text as it is: UTF-8, a header of API names, records of any shape RFC 4180
     /// allows. Nothing is read before it is needed.
+    ///
+    /// Fails with [`ErrorKind::Usage`] if the load has another [content type](Self::content_type).
     pub fn csv(self, reader: impl AsyncRead + Send + 'static) -> Result<Outcomes, Error> {
+        self.start.takes_csv()?;
         let cutter = Cutter::new(self.limits);
         let cutter = match self.columns.clone() {
             Some(columns) => cutter.keep_only(columns),
@@ -290,8 +294,34 @@ impl Load {
     /// Loads rows: structs whose fields are named like the object's (`#[serde(rename = "Name")]`;
     /// custom fields keep their `__c`), or maps.
     ///
-    /// `None` is an empty cell, and an empty cell leaves the field as it is, in an update too: the
-    /// service has it so. The text `#N/A` clears a field.
+    /// `None` leaves the field as it is, in an update too; so does an empty cell of CSV, and the
+    /// service has it so. The text `#N/A` clears a field, in every format. A struct or a map in a row
+    /// is a parent, found by a key of it; see [`RowCutter`](sfbulk::rows::RowCutter) for what becomes
+    /// of each value.
+    ///
+    /// ```no_run
+    /// # use futures_lite::StreamExt as _;
+    /// # use sfbulk_async_std::{Client, session_from_env};
+    /// use sfbulk::ContentType;
+    ///
+    /// #[derive(serde::Serialize)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Contact { last_name: &'static str, phone: Option<&'static str>, account: Account }
+    ///
+    /// #[derive(serde::Serialize)]
+    /// struct Account { #[serde(rename = "Erp_Key__c")] key: &'static str }
+    ///
+    /// # async fn load() -> Result<(), sfbulk::Error> {
+    /// let client = Client::new(session_from_env);
+    /// let rows = [Contact { last_name: "King", phone: Some("#N/A"), account: Account { key: "A-17" } }];
+    /// // Sent as {"LastName":"King","Phone":null,"Account":{"Erp_Key__c":"A-17"}}
+    /// let mut outcomes = client.insert("Contact").content_type(ContentType::Json).rows(rows)?;
+    /// while let Some(outcome) = outcomes.next().await {
+    ///     println!("{:?}", outcome?.id);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn rows<I>(self, rows: I) -> Result<Outcomes, Error>
     where
         I: IntoIterator<IntoIter: Send + 'static, Item: Serialize + Send + 'static>,
@@ -304,7 +334,7 @@ impl Load {
     where
         S: Stream<Item: Serialize + Send + 'static> + Send + 'static,
     {
-        let source = Values::new(rows, self.limits);
+        let source = Values::new(self.start.spec.syntax(), rows, self.limits);
         self.from(source)
     }
 

@@ -8,7 +8,7 @@ use futures_core::Stream;
 use futures_io::AsyncRead;
 use serde::Serialize;
 use sfbulk::rows::{Batch, Cutter, Limits, RowCutter};
-use sfbulk::{Error, ErrorKind};
+use sfbulk::{Error, ErrorKind, Syntax};
 
 /// Gives the rows of a load, one batch at a time, from the first to the last.
 pub(crate) trait Source: Send {
@@ -71,8 +71,8 @@ pub(crate) struct Values<S: Stream> {
 }
 
 impl<S: Stream<Item: Serialize>> Values<S> {
-    pub(crate) fn new(rows: S, limits: Limits) -> Self {
-        Self { rows: Some(Box::pin(rows)), cutter: RowCutter::new(limits) }
+    pub(crate) fn new(syntax: Syntax, rows: S, limits: Limits) -> Self {
+        Self { rows: Some(Box::pin(rows)), cutter: RowCutter::with_syntax(syntax, limits) }
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
         let rows = stream::unfold(0, async |n: u32| {
             (n < 3).then(|| (BTreeMap::from([("Name", n.to_string())]), n + 1))
         });
-        let mut source = Values::new(rows, Limits::default());
+        let mut source = Values::new(Syntax::Csv, rows, Limits::default());
         let mut next = || block_on(poll_fn(|cx| source.poll_batch(cx))).unwrap();
         assert_eq!(next().unwrap().rows, 0..3);
         assert!(next().is_none() && next().is_none());

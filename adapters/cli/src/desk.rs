@@ -2,12 +2,12 @@
 
 use sfbulk::rows::{Batch, Source};
 use sfbulk_ureq::{
-    Ask, BatchState, Batches, Checkpoint, CsvSource, Error, ErrorInfo, ErrorKind, Host, Job, JobId,
-    Note, Page, Plain, Session, Summary,
+    Ask, BatchState, Batches, Checkpoint, Error, ErrorInfo, ErrorKind, Host, Job, JobId, Note,
+    Page, Plain, Session, Summary,
 };
 
 use crate::exit::Exit;
-use crate::input::{Input, Reader, Total};
+use crate::input::{Input, Total};
 use crate::interrupt;
 use crate::journal::Journal;
 use crate::org::Org;
@@ -24,7 +24,7 @@ const REASONS: usize = 5;
 pub(crate) struct Desk<'a> {
     pub(crate) org: Org,
     pub(crate) input: &'a Input,
-    pub(crate) source: CsvSource<Reader<'a>>,
+    pub(crate) source: Box<dyn Source + 'a>,
     pub(crate) results: Results<'a>,
     pub(crate) journal: Journal,
     pub(crate) total: Total,

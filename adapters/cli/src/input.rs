@@ -9,13 +9,14 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
-use sfbulk::rows::{Cutter, Limits, Records, Source};
-use sfbulk_ureq::{CsvSource, Error, ErrorKind};
+use sfbulk::rows::{Cutter, Limits, Records};
+use sfbulk_ureq::{Error, ErrorKind, Syntax};
 
 use crate::exit::{Failure, in_words};
 use crate::journal::Journal;
 use crate::operation::Operation;
 use crate::output;
+use crate::recast::batches;
 
 /// What the last column of an error file is called.
 pub(crate) const ERROR: &str = "ERROR";
@@ -137,8 +138,13 @@ impl Input {
 
     /// How many rows there are, and how many batches they make; fails at the first that could not
     /// be sent.
-    pub(crate) fn judge(&self, columns: &Columns, limits: Limits) -> Result<Total, Failure> {
-        let mut source = CsvSource::new(self.reader(), columns.cutter(limits));
+    pub(crate) fn judge(
+        &self,
+        columns: &Columns,
+        syntax: Syntax,
+        limits: Limits,
+    ) -> Result<Total, Failure> {
+        let mut source = batches(self.reader(), columns, syntax, limits);
         let mut total = Total::default();
         while let Some(batch) = source.batch().map_err(|e| self.failure(e))? {
             total = Total { rows: batch.rows.end, batches: total.batches + 1 };

@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal};
 
 use serde::{Deserialize, Serialize};
 use sfbulk::rows::Limits;
-use sfbulk_ureq::{Batches, CsvSource, Job, Spec};
+use sfbulk_ureq::{Batches, Job, Spec};
 
 use crate::args::{Load, Manner};
 use crate::desk::{Desk, say_what_was_removed, what};
@@ -20,6 +20,7 @@ use crate::journal::{Entry, Journal, Task};
 use crate::operation::Operation;
 use crate::org::Choice;
 use crate::progress::{Progress, Things, complain, put};
+use crate::recast::batches;
 use crate::report::{Report, What};
 use crate::results::{Places, Results};
 use crate::run::{common, drive, introduce};
@@ -92,7 +93,8 @@ impl Begin<'_> {
         let Self { mut job, org, mut journal, input, places, manner, aborts } = self;
         let columns = Columns::of(&input, &plan.operation)?;
         let limits = Limits { records: plan.batch_size, ..Limits::default() };
-        let total = input.judge(&columns, limits)?;
+        let syntax = job.spec().syntax();
+        let total = input.judge(&columns, syntax, limits)?;
         let mut results = Results::prepare(&input, columns.clone(), &plan.operation, places)?;
         let mut progress = Progress::new(manner.quiet);
         say_what_is_left_out(&mut progress, &columns);
@@ -118,7 +120,7 @@ impl Begin<'_> {
         let mut desk = Desk {
             org,
             input: &input,
-            source: CsvSource::new(input.reader(), columns.cutter(limits)),
+            source: batches(input.reader(), &columns, syntax, limits),
             results,
             journal,
             total,
@@ -179,6 +181,7 @@ fn keep(failure: Failure, input: &Input, results: &mut Results<'_>, total: u64) 
 
 fn spec(operation: &Operation, args: &Load) -> Spec {
     let spec = common(operation.spec(&args.object), &args.common);
+    let spec = spec.content_type(args.format.content_type());
     let spec = match args.parallel {
         Some(parallel) => spec.parallel(parallel.into()),
         None => spec,

@@ -29,6 +29,7 @@ mod output;
 mod practice;
 mod progress;
 mod query;
+mod recast;
 mod report;
 mod results;
 mod resume;

@@ -2,7 +2,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sfbulk::{Bounds, Checkpoint, Error, ErrorKind, Job, Spec};
+use sfbulk::{Bounds, Checkpoint, Error, ErrorKind, Job, Spec, Syntax};
 
 use crate::kept::Kept;
 
@@ -41,8 +41,8 @@ impl Start {
 
     /// The run whose checkpoint this file has. It is kept there on.
     ///
-    /// Fails with [`ErrorKind::Usage`] if that run does something else: another operation, object
-    /// or external id, another query.
+    /// Fails with [`ErrorKind::Usage`] if that run does something else: another operation, object,
+    /// external id or format, another query.
     pub fn resume_from(self, name: &Path) -> Result<Self, Error> {
         let (kept, content) = Kept::open(name).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => {
@@ -62,13 +62,23 @@ impl Start {
             let (operation, object) = (earlier.spec().operation(), earlier.spec().object());
             let message = format!(
                 "{} is the checkpoint of another run, {operation} of {object}: the operation, the \
-                 object, the external id or the query is not the same",
+                 object, the external id, the format or the query is not the same",
                 name.display()
             );
             return Err(Error::new(ErrorKind::Usage, message));
         }
         let file = CheckpointFile { name: name.to_owned(), kept };
         Ok(Self { file: Some(file), earlier: Some(earlier), ..self })
+    }
+
+    /// Fails with [`ErrorKind::Usage`] unless a CSV text can be loaded as it is.
+    pub fn takes_csv(&self) -> Result<(), Error> {
+        if self.spec.syntax() == Syntax::Csv && !self.spec.is_zip() {
+            return Ok(());
+        }
+        let message = "a CSV text can be loaded as it is by a CSV job only";
+        Err(Error::new(ErrorKind::Usage, message)
+            .advise("leave out the content type, or decode the text and load its rows"))
     }
 
     /// The machine of the run, and the file of its checkpoint.

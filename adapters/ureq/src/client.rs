@@ -160,7 +160,8 @@ impl Load {
         self
     }
 
-    /// Sends rows in another format than CSV; see [`Spec::content_type`].
+    /// Sends [`rows`](Self::rows) in another format than CSV. What they say is the same in each, but
+    /// only XML and JSON can send an empty value, and need not have the same fields in all rows.
     pub fn content_type(mut self, content_type: ContentType) -> Self {
         self.start.spec = self.start.spec.content_type(content_type);
         self
@@ -218,7 +219,10 @@ impl Load {
 
     /// Loads a CSV text as it is: UTF-8, a header of API names, records of any shape RFC 4180
     /// allows. Nothing is read before it is needed.
+    ///
+    /// Fails with [`ErrorKind::Usage`] if the load has another [content type](Self::content_type).
     pub fn csv(self, reader: impl Read + Send + 'static) -> Result<Outcomes, Error> {
+        self.start.takes_csv()?;
         let cutter = Cutter::new(self.limits);
         let cutter = match self.columns.clone() {
             Some(columns) => cutter.keep_only(columns),
@@ -230,13 +234,36 @@ impl Load {
     /// Loads rows: structs whose fields are named like the object's (`#[serde(rename = "Name")]`;
     /// custom fields keep their `__c`), or maps.
     ///
-    /// `None` is an empty cell, and an empty cell leaves the field as it is, in an update too: the
-    /// service has it so. The text `#N/A` clears a field.
+    /// `None` leaves the field as it is, in an update too; so does an empty cell of CSV, and the
+    /// service has it so. The text `#N/A` clears a field, in every format. A struct or a map in a row
+    /// is a parent, found by a key of it; see [`RowCutter`](sfbulk::rows::RowCutter) for what becomes
+    /// of each value.
+    ///
+    /// ```no_run
+    /// # use sfbulk_ureq::{Client, session_from_env};
+    /// use sfbulk::ContentType;
+    ///
+    /// #[derive(serde::Serialize)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Contact { last_name: &'static str, phone: Option<&'static str>, account: Account }
+    ///
+    /// #[derive(serde::Serialize)]
+    /// struct Account { #[serde(rename = "Erp_Key__c")] key: &'static str }
+    ///
+    /// let client = Client::new(session_from_env);
+    /// let rows = [Contact { last_name: "King", phone: Some("#N/A"), account: Account { key: "A-17" } }];
+    /// // Sent as {"LastName":"King","Phone":null,"Account":{"Erp_Key__c":"A-17"}}
+    /// for outcome in client.insert("Contact").content_type(ContentType::Json).rows(rows)? {
+    ///     println!("{:?}", outcome?.id);
+    /// }
+    /// # Ok::<(), sfbulk::Error>(())
+    /// ```
     pub fn rows<I>(self, rows: I) -> Result<Outcomes, Error>
     where
         I: IntoIterator<IntoIter: Send + 'static, Item: Serialize + Send + 'static>,
     {
-        let source = RowSource::new(rows.into_iter(), self.limits);
+        let source =
+            RowSource::with_syntax(self.start.spec.syntax(), rows.into_iter(), self.limits);
         self.from(Box::new(source))
     }
 

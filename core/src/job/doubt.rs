@@ -96,11 +96,11 @@ impl Job {
         self.ledger.jobs[job].claim(content, rows.end - rows.start)
     }
 
-    /// The fingerprint of a batch's cells. Its body is held as long as this may be asked.
+    /// The fingerprint of what a batch says. Its body is held as long as this may be asked.
     fn content(&mut self, batch: usize) -> Option<Fingerprint> {
         let record = &mut self.ledger.batches[batch];
         if record.content.is_none() {
-            record.content = content(self.bodies.get(&batch)?).ok();
+            record.content = content(&self.spec.content_type, self.bodies.get(&batch)?).ok();
         }
         record.content
     }

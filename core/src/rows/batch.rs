@@ -26,7 +26,7 @@ pub struct Limits {
     /// The most records in a batch, its header not counted; 0 is taken for 1, and more than the
     /// vendor takes for that.
     pub records: u64,
-    /// The most bytes in a batch, its header included.
+    /// The most bytes in a batch, its header or brackets included.
     pub bytes: usize,
 }
 
@@ -44,12 +44,13 @@ impl Default for Limits {
     }
 }
 
-/// A piece of the input as it is sent: a header and some records, never none.
+/// A piece of the input as it is sent: some records, never none, with what must be around them,
+/// which is a header in CSV.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// The input rows in it, counted from 0.
     pub rows: Range<u64>,
-    /// The header and the records: UTF-8 text, as it goes over the wire.
+    /// The records and what is around them, as they go over the wire.
     pub body: Bytes,
     /// The bytes of the source text it came from. They begin where its first record does (the
     /// header and a byte order mark count as bytes before) and end where the next batch's begin,
@@ -93,31 +94,43 @@ fn double_name((i, one): (usize, &str), (k, other): (usize, &str)) -> Error {
         .advise("the API does not tell upper from lower case in names")
 }
 
-/// Refuses a record of more characters than the API takes, in all or in a cell.
+/// Refuses a CSV record of more characters than the API takes, in all or in a cell.
 pub(crate) fn check_length(record: &[u8], names: &[String]) -> Result<(), Error> {
     if record.len() <= CELL_CHARS {
         return Ok(()); // no text has more UTF-16 units than bytes
     }
-    let units = utf16_units(without_end(record));
-    if units > RECORD_CHARS {
-        return Err(input(format!(
-            "this record has {units} characters; the API takes {RECORD_CHARS}"
-        )));
-    }
-    for (cell, name) in cells(record).iter().zip(names) {
-        let units = utf16_units(cell);
-        if units > CELL_CHARS {
-            return Err(input(format!(
-                "the cell {name:?} has {units} characters; the API takes {CELL_CHARS}"
-            )));
-        }
-    }
-    Ok(())
+    check_record(without_end(record))?;
+    cells(record).iter().zip(names).try_for_each(|(cell, name)| check_cell(name, cell))
 }
 
-/// Refuses a record that does not fit a batch, even alone with its header.
-pub(crate) fn check_fit(header: usize, record: usize, limits: Limits) -> Result<(), Error> {
-    let (bytes, most) = (header + record, limits.bytes);
+/// Refuses a record, as it is written, of more characters than the API takes.
+pub(crate) fn check_record(record: &[u8]) -> Result<(), Error> {
+    if record.len() <= RECORD_CHARS {
+        return Ok(());
+    }
+    let units = utf16_units(record);
+    if units <= RECORD_CHARS {
+        return Ok(());
+    }
+    Err(input(format!("this record has {units} characters; the API takes {RECORD_CHARS}")))
+}
+
+/// Refuses a cell's text of more characters than the API takes.
+pub(crate) fn check_cell(name: &str, text: &[u8]) -> Result<(), Error> {
+    if text.len() <= CELL_CHARS {
+        return Ok(());
+    }
+    let units = utf16_units(text);
+    if units <= CELL_CHARS {
+        return Ok(());
+    }
+    Err(input(format!("the cell {name:?} has {units} characters; the API takes {CELL_CHARS}")))
+}
+
+/// Refuses a record that does not fit a batch, even alone with its header, or what else must be
+/// around it.
+pub(crate) fn check_fit(around: usize, record: usize, limits: Limits) -> Result<(), Error> {
+    let (bytes, most) = (around + record, limits.bytes);
     if bytes <= most {
         return Ok(());
     }

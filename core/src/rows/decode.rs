@@ -207,6 +207,7 @@ impl<T> fmt::Debug for Decoder<T> {
 #[cfg(test)]
 mod tests {
     use super::super::frame::Framer;
+    use super::super::moment::Moment;
     use super::*;
 
     #[derive(Debug, PartialEq, serde::Deserialize)]
@@ -217,7 +218,11 @@ mod tests {
     }
 
     fn decode(text: &str) -> Vec<Result<Contact, Error>> {
-        let (mut framer, mut decoder) = (Framer::new(None), Decoder::new());
+        decode_as(Syntax::Csv, text)
+    }
+
+    fn decode_as<T: DeserializeOwned>(syntax: Syntax, text: &str) -> Vec<Result<T, Error>> {
+        let (mut framer, mut decoder) = (Framer::with_syntax(syntax, None), Decoder::new());
         for piece in text.as_bytes().chunks(100) {
             framer.push(piece);
             framer.page().unwrap().iter().for_each(|page| decoder.push(page));
@@ -245,5 +250,87 @@ mod tests {
         assert_eq!((error.kind(), error.rows()), (ErrorKind::Incomplete, Some(100..101)));
         assert!(error.to_string().contains("column \"Age\""), "{error}");
         assert_eq!(rows[101].as_ref().unwrap().age, Some(7));
+    }
+
+    /// What the guide's samples have in them.
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Event {
+        #[serde(rename = "type")]
+        kind: Option<String>,
+        id: Option<String>,
+        subject: Option<String>,
+        is_all_day: bool,
+        amount: Option<f64>,
+        starts: Option<Moment>,
+        who: Option<Who>,
+        notes: Option<Notes>,
+    }
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Who {
+        last_name: String,
+    }
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Notes {
+        records: Vec<Note>,
+    }
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Note {
+        id: String,
+    }
+
+    const XML: &str = "<?xml version=\"1.0\"?><queryResult xmlns:xsi=\"x\">\
+        <records xsi:type=\"sObject\"><type>Event</type><Id>e</Id><Id>e</Id><Subject> &lt;<![CDATA[&]]>&#10;</Subject>\
+        <IsAllDay>true</IsAllDay><Amount>-1.5E7</Amount><Starts>3156-11-08T06:40:00.000Z</Starts>\
+        <Who xsi:type=\"sObject\"><type>Lead</type><Id xsi:nil=\"true\"/><LastName>Ray</LastName></Who>\
+        <Notes><done>true</done><records><Id>1</Id><Id>1</Id></records><records><Id>2</Id></records><size>2</size></Notes></records>\
+        <records><type>Event</type><Id xsi:nil=\"true\"/><Subject></Subject><IsAllDay>false</IsAllDay><Who xsi:nil=\"true\"/></records>\
+        <records><IsAllDay>maybe</IsAllDay></records>\
+        <records><IsAllDay>true</IsAllDay><Subject xsi:nil=\"true\"/><Notes><records><Id>3</Id></records></Notes></records>\
+        </queryResult>";
+
+    const JSON: &str = r#"[ {"attributes": {"type": "Event"}, "type": "Event", "Id": "e", "Subject": " <&\n", "IsAllDay": true, "Amount": -1.5E7,
+        "Starts": 37453992000000, "Who": {"attributes": {"type": "Lead"}, "LastName": "Ray"},
+        "Notes": {"records": [{"Id": "1"}, {"Id": "2"}]} },
+        {"type": "Event", "Id": null, "Subject": "", "IsAllDay": false, "Who": null}, {"IsAllDay": "maybe"} ,
+        {"IsAllDay": true, "Subject": null, "Notes": {"records": [{"Id": "3"}]}}]"#;
+
+    #[test]
+    fn xml_and_json_say_the_same() {
+        let rows = decode_as::<Event>(Syntax::Xml, XML);
+        let json = decode_as::<Event>(Syntax::Json, JSON);
+        assert_eq!((rows.len(), json.len()), (4, 4));
+        for n in [0, 1, 3] {
+            assert_eq!(rows[n].as_ref().unwrap(), json[n].as_ref().unwrap());
+        }
+        for error in [&rows[2], &json[2]].map(|row| row.as_ref().unwrap_err()) {
+            assert_eq!((error.kind(), error.rows()), (ErrorKind::Incomplete, Some(2..3)));
+            assert!(error.to_string().contains("maybe"), "{error}");
+        }
+        let row = rows[0].as_ref().unwrap();
+        assert_eq!((row.id.as_deref(), row.subject.as_deref()), (Some("e"), Some(" <&\n")));
+        assert_eq!(row.notes.as_ref().unwrap().records.len(), 2);
+        let row = rows[1].as_ref().unwrap();
+        assert_eq!((&row.id, row.subject.as_deref(), &row.who), (&None, Some(""), &None));
+    }
+
+    #[test]
+    fn nothing_is_made_of_a_record_that_cannot_be_read() {
+        let broken = [
+            (Syntax::Xml, "<queryResult><records/><records><a>&nbsp;</a></records></queryResult>"),
+            (Syntax::Xml, "<queryResult><records/><records><a></b></records></queryResult>"),
+            (Syntax::Json, "[{},{\"a\" 1}]"),
+        ];
+        for (syntax, text) in broken {
+            let rows = decode_as::<std::collections::BTreeMap<String, String>>(syntax, text);
+            assert_eq!(rows.len(), 2, "{rows:?}");
+            assert!(rows[0].as_ref().unwrap().is_empty());
+            assert_eq!(rows[1].as_ref().unwrap_err().rows(), Some(1..2));
+        }
     }
 }

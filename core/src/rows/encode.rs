@@ -1,328 +1,126 @@
-//! A serde row → one CSV record.
+//! Serde rows → records, in each syntax.
 //!
-//! The vendor's rules (topic "Valid CSV Record Rows"): a cell with a comma, a quote or a line end
-//! is quoted, quotes in it are doubled. `None` and `()` are empty cells, which the API *ignores*
-//! in an update; to set a field to null, send the text `#N/A`.
+//! ```text
+//!         serde row ── row ──► cells, by column ──► csv     Name,Owner.Username
+//!                                              └──► nested ──► json  {"Name":…,"Owner":{"Username":…}}
+//!                                                         └──► xml   <sObject><Name>…
+//! ```
 //!
-//! Each row tells the names of its columns again, and they are compared with the first row's: a
-//! field that one row skips must not shift its neighbours into the wrong columns.
+//! A row means the same in each of them: a value that is absent leaves the field alone, null
+//! (`#N/A`) clears it, and names are paths. Only CSV cannot tell an empty value from an absent one.
 
-use std::fmt::{self, Display, Write};
+mod csv;
+mod json;
+mod nested;
+mod row;
+mod xml;
 
-use serde::ser::{Error as _, Impossible, Serialize, SerializeMap, SerializeStruct, Serializer};
+use serde::Serialize;
 
-/// The columns, learnt from the first row.
-#[derive(Debug, Default)]
-pub(crate) struct Columns {
-    names: Vec<String>,
-    known: bool,
-    /// The text of the cell at hand.
-    text: String,
-}
+use crate::error::Error;
+use crate::info::Syntax;
+use crate::rows::batch::{CELL_CHARS, check_cell, check_names, check_record, input};
+use crate::xml::NAMESPACE;
 
-impl Columns {
-    pub(crate) fn names(&self) -> &[String] {
-        &self.names
-    }
+use self::json::Json;
+use self::nested::Paths;
+use self::row::{Refused, Row, Value};
+use self::xml::Xml;
 
-    /// Writes the header, with a line feed.
-    pub(crate) fn write_header(&self, to: &mut Vec<u8>) {
-        for (i, name) in self.names.iter().enumerate() {
-            write_cell(to, i, name);
-        }
-        to.push(b'\n');
-    }
+/// The namespace of `xsi:nil`.
+const XSI: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
-    /// Writes the row, with a line feed. The first row names the columns.
-    pub(crate) fn write<T: Serialize>(&mut self, row: &T, to: &mut Vec<u8>) -> Result<(), Refused> {
-        let start = to.len();
-        let mut writer = Row { columns: self, to, cells: 0, key: String::new() };
-        row.serialize(&mut writer)?;
-        let cells = writer.cells;
-        if let Some(missing) = self.names.get(cells) {
-            return Err(refused(format!(
-                "it lacks the column {missing:?}, which the first row has"
-            )));
-        }
-        if cells == 0 {
-            return Err(refused("it has no columns"));
-        }
-        if to.len() == start {
-            to.extend_from_slice(b"\"\""); // an empty cell alone would be a blank line, and no record
-        }
-        to.push(b'\n');
-        self.known = true;
-        Ok(())
-    }
-}
-
-fn write_cell(to: &mut Vec<u8>, position: usize, text: &str) {
-    if position > 0 {
-        to.push(b',');
-    }
-    if !text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
-        return to.extend_from_slice(text.as_bytes());
-    }
-    let mut quote: &[u8] = b"\"";
-    for piece in text.split('"') {
-        to.extend_from_slice(quote);
-        to.extend_from_slice(piece.as_bytes());
-        quote = b"\"\"";
-    }
-    to.push(b'"');
-}
-
-/// Why a row cannot be written.
+/// Writes rows as records, and what is around them in a batch.
 #[derive(Debug)]
-pub(crate) struct Refused(String);
-
-fn refused(why: impl Display) -> Refused {
-    Refused::custom(why)
+pub(crate) struct Encoder {
+    syntax: Syntax,
+    row: Row,
+    /// Where the columns' values go, unless it is CSV.
+    paths: Paths,
 }
 
-impl serde::ser::Error for Refused {
-    fn custom<T: Display>(why: T) -> Self {
-        Self(why.to_string())
+impl Encoder {
+    /// No row yet.
+    pub(crate) fn new(syntax: Syntax) -> Self {
+        Self { syntax, row: Row::new(syntax == Syntax::Csv), paths: Paths::default() }
     }
-}
 
-impl Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Refused {}
-
-/// Writes the cells of one row, which has named fields: a struct, or a map.
-struct Row<'a> {
-    columns: &'a mut Columns,
-    to: &'a mut Vec<u8>,
-    cells: usize,
-    /// Of a map: the key whose value comes next.
-    key: String,
-}
-
-impl Row<'_> {
-    fn cell<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<(), Refused> {
-        match self.columns.names.get(self.cells) {
-            Some(column) if column == name => {}
-            Some(column) => {
-                let why = format!(
-                    "its column {} is {name:?}, the first row's {column:?}",
-                    self.cells + 1
-                );
-                return Err(refused(why + "; write an empty cell rather than skip a field"));
+    /// Adds a row to `to`, as one record. After an error, there may be a part of it.
+    ///
+    /// Fails with [`ErrorKind::Input`](crate::ErrorKind::Input) if it is none that the API would
+    /// take as it was meant: no struct or map, names that are none, a list in a cell, more than the
+    /// topic "Limits" of the vendor's guide allows; in CSV, other columns than the first row's; in
+    /// XML, a character that XML cannot carry.
+    pub(crate) fn record<T: Serialize>(&mut self, row: &T, to: &mut Vec<u8>) -> Result<(), Error> {
+        let (start, known) = (to.len(), self.names().len());
+        self.row.read(row).map_err(|why| unsendable(&why))?;
+        if self.names().len() > known {
+            check_names(self.names())?;
+        }
+        if self.row.length() > CELL_CHARS {
+            for (name, value) in self.names().iter().zip(self.row.values()) {
+                if let Value::Text(text) = value {
+                    check_cell(name, text.as_bytes())?;
+                }
             }
-            None if self.columns.known => {
-                return Err(refused(format!(
-                    "it has a column {name:?}, which the first row lacks"
-                )));
+        }
+        match self.syntax {
+            Syntax::Csv => csv::write(to, self.row.values()),
+            Syntax::Json | Syntax::Xml => self.write_nested(to).map_err(|why| unsendable(&why))?,
+        }
+        check_record(to.get(start..).unwrap_or_default())
+    }
+
+    fn write_nested(&mut self, to: &mut Vec<u8>) -> Result<(), Refused> {
+        self.paths.learn(self.row.names())?;
+        let values: Vec<Value<'_>> = self.row.values().collect();
+        match self.syntax {
+            Syntax::Json => self.paths.write::<Json>(to, &values),
+            _ => self.paths.write::<Xml>(to, &values),
+        }
+    }
+
+    /// The names of the columns, as far as rows have told them.
+    pub(crate) fn names(&self) -> &[String] {
+        self.row.names()
+    }
+
+    /// What comes before the first record; in CSV, that is the header, which the first row tells.
+    pub(crate) fn head(&self) -> Vec<u8> {
+        match self.syntax {
+            Syntax::Csv => {
+                let mut header = Vec::new();
+                csv::write_header(&mut header, self.names());
+                header
             }
-            None => self.columns.names.push(name.to_owned()),
+            Syntax::Json => b"[".to_vec(),
+            Syntax::Xml => format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?><sObjects xmlns=\"{NAMESPACE}\" xmlns:xsi=\"{XSI}\">"
+            )
+            .into_bytes(),
         }
-        self.columns.text.clear();
-        value
-            .serialize(Cell(&mut self.columns.text))
-            .map_err(|why| refused(format!("column {name:?}: {why}")))?;
-        write_cell(self.to, self.cells, &self.columns.text);
-        self.cells += 1;
-        Ok(())
-    }
-}
-
-impl SerializeStruct for &mut Row<'_> {
-    type Ok = ();
-    type Error = Refused;
-
-    fn serialize_field<T: Serialize + ?Sized>(
-        &mut self,
-        name: &'static str,
-        value: &T,
-    ) -> Result<(), Refused> {
-        self.cell(name, value)
     }
 
-    fn end(self) -> Result<(), Refused> {
-        Ok(())
-    }
-}
-
-impl SerializeMap for &mut Row<'_> {
-    type Ok = ();
-    type Error = Refused;
-
-    fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Refused> {
-        self.key.clear();
-        key.serialize(Cell(&mut self.key))
-    }
-
-    fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Refused> {
-        let key = std::mem::take(&mut self.key);
-        self.cell(&key, value)?;
-        self.key = key;
-        Ok(())
-    }
-
-    fn end(self) -> Result<(), Refused> {
-        Ok(())
-    }
-}
-
-/// Writes methods of a serializer that refuse what they are given.
-macro_rules! refuse {
-    ($why:literal: $($method:ident($($type:ty),*) $(<$generic:ident>)? -> $ok:ty;)*) => {$(
-        fn $method $(<$generic: Serialize + ?Sized>)? (self, $(_: $type),*) -> Result<$ok, Refused> {
-            Err(refused($why))
+    /// What comes between two records.
+    pub(crate) fn between(&self) -> &'static [u8] {
+        match self.syntax {
+            Syntax::Json => b",",
+            Syntax::Csv | Syntax::Xml => b"",
         }
-    )*};
-}
-
-impl Serializer for &mut Row<'_> {
-    type Ok = ();
-    type Error = Refused;
-    type SerializeStruct = Self;
-    type SerializeMap = Self;
-    type SerializeSeq = Impossible<(), Refused>;
-    type SerializeTuple = Impossible<(), Refused>;
-    type SerializeTupleStruct = Impossible<(), Refused>;
-    type SerializeTupleVariant = Impossible<(), Refused>;
-    type SerializeStructVariant = Impossible<(), Refused>;
-
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Self, Refused> {
-        Ok(self)
     }
 
-    fn serialize_map(self, _: Option<usize>) -> Result<Self, Refused> {
-        Ok(self)
-    }
-
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        row: &T,
-    ) -> Result<(), Refused> {
-        row.serialize(self)
-    }
-
-    fn serialize_some<T: Serialize + ?Sized>(self, row: &T) -> Result<(), Refused> {
-        row.serialize(self)
-    }
-
-    refuse! { "a row must be a struct or a map, whose fields name the columns":
-        serialize_bool(bool) -> (); serialize_char(char) -> (); serialize_str(&str) -> (); serialize_bytes(&[u8]) -> ();
-        serialize_i8(i8) -> (); serialize_i16(i16) -> (); serialize_i32(i32) -> (); serialize_i64(i64) -> ();
-        serialize_u8(u8) -> (); serialize_u16(u16) -> (); serialize_u32(u32) -> (); serialize_u64(u64) -> ();
-        serialize_f32(f32) -> (); serialize_f64(f64) -> ();
-        serialize_none() -> (); serialize_unit() -> (); serialize_unit_struct(&'static str) -> ();
-        serialize_unit_variant(&'static str, u32, &'static str) -> ();
-        serialize_newtype_variant(&'static str, u32, &'static str, &T) <T> -> ();
-        serialize_seq(Option<usize>) -> Self::SerializeSeq;
-        serialize_tuple(usize) -> Self::SerializeTuple;
-        serialize_tuple_struct(&'static str, usize) -> Self::SerializeTupleStruct;
-        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Self::SerializeTupleVariant;
-        serialize_struct_variant(&'static str, u32, &'static str, usize) -> Self::SerializeStructVariant;
+    /// What comes after the last record.
+    pub(crate) fn tail(&self) -> &'static [u8] {
+        match self.syntax {
+            Syntax::Csv => b"",
+            Syntax::Json => b"]",
+            Syntax::Xml => b"</sObjects>",
+        }
     }
 }
 
-/// Writes the text of one cell, not quoted yet.
-struct Cell<'a>(&'a mut String);
-
-/// Writes methods that take what `Display` makes of their value.
-macro_rules! display {
-    ($($method:ident($type:ty);)*) => {$(
-        fn $method(self, value: $type) -> Result<(), Refused> {
-            write!(self.0, "{value}").map_err(refused)
-        }
-    )*};
-}
-
-impl Serializer for Cell<'_> {
-    type Ok = ();
-    type Error = Refused;
-    type SerializeStruct = Impossible<(), Refused>;
-    type SerializeMap = Impossible<(), Refused>;
-    type SerializeSeq = Impossible<(), Refused>;
-    type SerializeTuple = Impossible<(), Refused>;
-    type SerializeTupleStruct = Impossible<(), Refused>;
-    type SerializeTupleVariant = Impossible<(), Refused>;
-    type SerializeStructVariant = Impossible<(), Refused>;
-
-    display! {
-        serialize_bool(bool);
-        serialize_i8(i8); serialize_i16(i16); serialize_i32(i32); serialize_i64(i64); serialize_i128(i128);
-        serialize_u8(u8); serialize_u16(u16); serialize_u32(u32); serialize_u64(u64); serialize_u128(u128);
-        serialize_char(char);
-    }
-
-    fn serialize_str(self, text: &str) -> Result<(), Refused> {
-        self.0.push_str(text);
-        Ok(())
-    }
-
-    fn serialize_bytes(self, bytes: &[u8]) -> Result<(), Refused> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|_| refused("bytes that are no text; encode them as base64"))?;
-        self.serialize_str(text)
-    }
-
-    fn serialize_f32(self, number: f32) -> Result<(), Refused> {
-        if !number.is_finite() {
-            return Err(refused(format!("{number} is no number that the API takes")));
-        }
-        write!(self.0, "{number}").map_err(refused)
-    }
-
-    fn serialize_f64(self, number: f64) -> Result<(), Refused> {
-        if !number.is_finite() {
-            return Err(refused(format!("{number} is no number that the API takes")));
-        }
-        write!(self.0, "{number}").map_err(refused)
-    }
-
-    fn serialize_none(self) -> Result<(), Refused> {
-        Ok(())
-    }
-
-    fn serialize_unit(self) -> Result<(), Refused> {
-        Ok(())
-    }
-
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refused> {
-        value.serialize(self)
-    }
-
-    fn serialize_newtype_struct<T: Serialize + ?Sized>(
-        self,
-        _: &'static str,
-        value: &T,
-    ) -> Result<(), Refused> {
-        value.serialize(self)
-    }
-
-    fn serialize_unit_struct(self, name: &'static str) -> Result<(), Refused> {
-        self.serialize_str(name)
-    }
-
-    fn serialize_unit_variant(
-        self,
-        _: &'static str,
-        _: u32,
-        variant: &'static str,
-    ) -> Result<(), Refused> {
-        self.serialize_str(variant)
-    }
-
-    refuse! { "a cell holds one value, not a list or a struct":
-        serialize_newtype_variant(&'static str, u32, &'static str, &T) <T> -> ();
-        serialize_seq(Option<usize>) -> Self::SerializeSeq;
-        serialize_tuple(usize) -> Self::SerializeTuple;
-        serialize_tuple_struct(&'static str, usize) -> Self::SerializeTupleStruct;
-        serialize_tuple_variant(&'static str, u32, &'static str, usize) -> Self::SerializeTupleVariant;
-        serialize_map(Option<usize>) -> Self::SerializeMap;
-        serialize_struct(&'static str, usize) -> Self::SerializeStruct;
-        serialize_struct_variant(&'static str, u32, &'static str, usize) -> Self::SerializeStructVariant;
-    }
+fn unsendable(why: &Refused) -> Error {
+    input(format!("this row cannot be sent: {why}"))
 }
 
 #[cfg(test)]
@@ -342,26 +140,91 @@ mod tests {
         site: Option<char>,
     }
 
-    fn write<T: Serialize>(rows: &[T]) -> Result<String, Refused> {
-        let (mut columns, mut text) = (Columns::default(), Vec::new());
+    #[derive(serde::Serialize)]
+    struct Task {
+        #[serde(rename = "Owner")]
+        owner: BTreeMap<&'static str, &'static str>,
+        #[serde(rename = "Subject")]
+        subject: Option<&'static str>,
+        #[serde(rename = "Lead:Who.Email")]
+        who: Option<&'static str>,
+        #[serde(rename = "Owner.Alias")]
+        alias: Option<&'static str>,
+    }
+
+    fn write<T: Serialize>(syntax: Syntax, rows: &[T]) -> Result<String, Error> {
+        let (mut encoder, mut records) = (Encoder::new(syntax), Vec::new());
         for row in rows {
-            columns.write(row, &mut text)?;
+            if !records.is_empty() {
+                records.extend_from_slice(encoder.between());
+            }
+            encoder.record(row, &mut records)?;
         }
-        let mut all = Vec::new();
-        columns.write_header(&mut all);
-        all.extend(text);
-        Ok(String::from_utf8(all).unwrap())
+        let head = if syntax == Syntax::Xml { b"<x>".to_vec() } else { encoder.head() };
+        let text = [head, records, encoder.tail().to_vec()].concat();
+        Ok(String::from_utf8(text).unwrap())
+    }
+
+    fn refusal<T: Serialize>(syntax: Syntax, rows: &[T]) -> String {
+        let error = write(syntax, rows).unwrap_err().to_string();
+        error.trim_start_matches("this row cannot be sent: ").to_owned()
     }
 
     #[test]
     fn rows_become_records() {
         let plain = Account { name: "Ada", employees: Some(3), rating: 1e21, site: Some('x') };
         let quoted =
-            Account { name: " \"a\", b\r\n", employees: None, rating: 0.1, site: Some('"') };
+            Account { name: " \"a\", <b>\r\n", employees: None, rating: 0.1, site: Some('"') };
+        let rows = [plain, quoted];
         assert_eq!(
-            write(&[plain, quoted]).unwrap(),
-            "Name,Employees,Rating__c,Site\nAda,3,1000000000000000000000,x\n\" \"\"a\"\", b\r\n\",,0.1,\"\"\"\"\n"
+            write(Syntax::Csv, &rows).unwrap(),
+            "Name,Employees,Rating__c,Site\nAda,3,1000000000000000000000,x\n\" \"\"a\"\", <b>\r\n\",,0.1,\"\"\"\"\n"
         );
+        assert_eq!(
+            write(Syntax::Json, &rows).unwrap(),
+            r#"[{"Name":"Ada","Employees":3,"Rating__c":1000000000000000000000,"Site":"x"},{"Name":" \"a\", <b>\r\n","Rating__c":0.1,"Site":"\""}]"#
+        );
+        assert_eq!(
+            write(Syntax::Xml, &rows).unwrap(),
+            "<x><sObject><Name>Ada</Name><Employees>3</Employees><Rating__c>1000000000000000000000</Rating__c><Site>x</Site></sObject>\
+             <sObject><Name> \"a\", &lt;b&gt;&#13;\n</Name><Rating__c>0.1</Rating__c><Site>\"</Site></sObject></sObjects>"
+        );
+    }
+
+    #[test]
+    fn parents_nest_wherever_their_fields_stand() {
+        let owner = BTreeMap::from([("Username", "u")]);
+        let full = Task { owner, subject: Some("#N/A"), who: Some("e"), alias: Some("") };
+        let bare = Task { owner: BTreeMap::new(), subject: Some("s"), who: None, alias: None };
+        let rows = [full, bare];
+        assert_eq!(
+            write(Syntax::Json, &rows).unwrap(),
+            r#"[{"Owner":{"Username":"u","Alias":""},"Subject":null,"Who":{"attributes":{"type":"Lead"},"Email":"e"}},{"Subject":"s"}]"#
+        );
+        assert_eq!(
+            write(Syntax::Xml, &rows).unwrap(),
+            "<x><sObject><Owner><sObject><Username>u</Username><Alias/></sObject></Owner><Subject xsi:nil=\"true\"/>\
+             <Who><sObject><type>Lead</type><Email>e</Email></sObject></Who></sObject><sObject><Subject>s</Subject></sObject></sObjects>"
+        );
+        assert_eq!(
+            write(Syntax::Csv, &rows[..1]).unwrap(),
+            "Owner.Username,Subject,Lead:Who.Email,Owner.Alias\nu,#N/A,e,\n"
+        );
+    }
+
+    #[test]
+    fn a_parent_has_one_type_in_a_row() {
+        let row = |kinds: &[&'static str]| -> BTreeMap<String, u8> {
+            kinds.iter().map(|kind| (format!("{kind}:Who.Key__c"), 1)).collect()
+        };
+        assert_eq!(
+            write(Syntax::Json, &[row(&["Lead"]), row(&["Contact"])]).unwrap(),
+            r#"[{"Who":{"attributes":{"type":"Lead"},"Key__c":1}},{"Who":{"attributes":{"type":"Contact"},"Key__c":1}}]"#
+        );
+        let error = refusal(Syntax::Xml, &[row(&["Lead", "Contact"])]);
+        assert_eq!(error, "it has both \"Contact:Who.Key__c\" and \"Lead:Who.Key__c\"");
+        let both = BTreeMap::from([("Owner", "#N/A"), ("owner.Alias", "a")]);
+        assert_eq!(refusal(Syntax::Json, &[both]), "it has both \"Owner\" and \"owner.Alias\"");
     }
 
     #[test]
@@ -372,37 +235,88 @@ mod tests {
             #[serde(flatten)]
             rest: BTreeMap<&'static str, bool>,
         }
-        let row = Row { id: 1, rest: BTreeMap::from([("a", true), ("b,", false)]) };
-        assert_eq!(write(&[row]).unwrap(), "id,a,\"b,\"\n1,true,false\n");
+        let row = || [Row { id: 1, rest: BTreeMap::from([("a", true), ("b,", false)]) }];
+        assert_eq!(write(Syntax::Csv, &row()).unwrap(), "id,a,\"b,\"\n1,true,false\n");
+        assert!(refusal(Syntax::Json, &row()).starts_with("column \"b,\": names look like Field"));
+    }
+
+    #[test]
+    fn names_that_would_be_markup_or_nest_deeper_are_refused() {
+        for name in ["a><b", "A.B.C", "T:A", "A:B:C.D", ".A", "A.", "a b", "1a", "ä"] {
+            for syntax in [Syntax::Json, Syntax::Xml] {
+                let error = refusal(syntax, &[BTreeMap::from([(name, 1)])]);
+                assert!(error.contains("names look like"), "{name}: {error}");
+            }
+        }
+        let deep = BTreeMap::from([("A", BTreeMap::from([("B", BTreeMap::from([("C", 1)]))]))]);
+        let error = refusal(Syntax::Json, &[deep]);
+        assert_eq!(error, "column \"A.B\": a parent has no parent of its own here");
     }
 
     #[test]
     fn an_empty_cell_alone_is_no_blank_line() {
-        assert_eq!(write(&[BTreeMap::from([("Id", None::<u8>)])]).unwrap(), "Id\n\"\"\n");
+        let rows = [BTreeMap::from([("Id", None::<u8>)])];
+        assert_eq!(write(Syntax::Csv, &rows).unwrap(), "Id\n\"\"\n");
+        assert_eq!(write(Syntax::Json, &rows).unwrap(), "[{}]");
     }
 
     #[test]
-    fn a_skipped_field_is_refused_and_not_filled_by_its_neighbour() {
-        let with = Account { site: Some('x'), ..Account::default() };
-        let error = write(&[with, Account::default()]).unwrap_err().to_string();
+    fn a_skipped_field_is_refused_in_csv_and_not_filled_by_its_neighbour() {
+        let with = || Account { site: Some('x'), ..Account::default() };
+        let error = refusal(Syntax::Csv, &[with(), Account::default()]);
         assert_eq!(error, "it lacks the column \"Site\", which the first row has");
-        let with = Account { site: Some('x'), ..Account::default() };
-        let error = write(&[Account::default(), with]).unwrap_err().to_string();
+        let error = refusal(Syntax::Csv, &[Account::default(), with()]);
         assert_eq!(error, "it has a column \"Site\", which the first row lacks");
-        let error = write(&[BTreeMap::from([("a", 1)]), BTreeMap::from([("b", 1)])]).unwrap_err();
-        assert!(error.to_string().contains("column 1 is \"b\", the first row's \"a\""), "{error}");
+        let other = [BTreeMap::from([("a", 1)]), BTreeMap::from([("b", 1)])];
+        assert_eq!(
+            refusal(Syntax::Csv, &other),
+            "its column 1 is \"b\", the first row's \"a\"; write an empty cell rather than skip a field"
+        );
+        assert_eq!(write(Syntax::Json, &other).unwrap(), r#"[{"a":1},{"b":1}]"#);
     }
 
     #[test]
     fn what_is_no_cell_is_refused_by_name() {
-        let error = write(&[BTreeMap::from([("tags", vec![1, 2])])]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "column \"tags\": a cell holds one value, not a list or a struct"
-        );
-        let error = write(&[BTreeMap::from([("n", f64::NAN)])]).unwrap_err();
-        assert_eq!(error.to_string(), "column \"n\": NaN is no number that the API takes");
-        assert!(write(&[(1, 2)]).is_err());
-        assert!(write(&[BTreeMap::<u8, u8>::new()]).is_err());
+        for syntax in [Syntax::Csv, Syntax::Json, Syntax::Xml] {
+            let error = refusal(syntax, &[BTreeMap::from([("tags", vec![1, 2])])]);
+            assert!(error.starts_with("column \"tags\": a cell holds one value"), "{error}");
+            let error = refusal(syntax, &[BTreeMap::from([("n", f64::NAN)])]);
+            assert_eq!(error, "column \"n\": NaN is no number that the API takes");
+            assert!(write(syntax, &[(1, 2)]).is_err() && write(syntax, &[7]).is_err());
+            assert!(write(syntax, &[BTreeMap::<u8, u8>::new()]).is_err());
+            let twice = [BTreeMap::from([("a", 1), ("A", 2)])];
+            assert!(refusal(syntax, &twice).contains("columns 1 and 2 are named"));
+        }
+    }
+
+    #[test]
+    fn xml_refuses_the_characters_it_cannot_carry() {
+        let row = |text| [BTreeMap::from([("A", text)])];
+        for bad in ["\0", "a\u{1f}", "\u{b}", "x\u{fffe}", "\u{ffff}", "é\u{1}"] {
+            let error = refusal(Syntax::Xml, &row(bad));
+            assert!(
+                error.starts_with("column \"A\": XML cannot carry the character U+"),
+                "{error}"
+            );
+            assert!(
+                write(Syntax::Json, &row(bad)).is_ok() && write(Syntax::Csv, &row(bad)).is_ok()
+            );
+        }
+        for good in ["\t\n", "\u{7f}", "\u{fffd}", "\u{feff}", "ï¿½", "\u{10ffff}", "\u{f000}"] {
+            let record = format!("<x><sObject><A>{good}</A></sObject></sObjects>");
+            assert_eq!(write(Syntax::Xml, &row(good)).unwrap(), record);
+        }
+    }
+
+    #[test]
+    fn long_cells_and_records_are_refused_in_every_syntax() {
+        for syntax in [Syntax::Csv, Syntax::Json, Syntax::Xml] {
+            let row = |n: usize| [BTreeMap::from([("A", "é".repeat(n))])];
+            assert!(write(syntax, &row(CELL_CHARS)).is_ok());
+            let error = refusal(syntax, &row(CELL_CHARS + 1));
+            assert_eq!(error, "the cell \"A\" has 131073 characters; the API takes 131072");
+            let row: BTreeMap<_, _> = ["A", "B", "C", "D"].map(|n| (n, "x".repeat(101_000))).into();
+            assert!(refusal(syntax, &[row]).contains("this record has 404"));
+        }
     }
 }

@@ -181,3 +181,114 @@ pub(super) fn is_result(beginning: &[u8]) -> bool {
 fn after(byte: u8, text: &[u8]) -> Option<&[u8]> {
     text.strip_prefix(&[byte]).map(<[u8]>::trim_ascii_start)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::Framer;
+    use super::super::pages::LONGEST;
+    use super::*;
+    use crate::info::Syntax;
+
+    /// The records, and how many, if all is well.
+    fn frame(text: &[u8], piece: usize) -> Result<(String, u64), String> {
+        let mut framer = Framer::with_syntax(Syntax::Json, None);
+        let mut records = Vec::new();
+        let mut take = |page: Option<super::super::Rows>| {
+            if let Some(rows) = page {
+                records.push(String::from_utf8(rows.records.to_vec()).unwrap());
+            }
+        };
+        for piece in text.chunks(piece) {
+            framer.push(piece);
+            take(framer.page().map_err(|error| error.to_string())?);
+        }
+        let (last, framed) = framer.finish().map_err(|error| error.to_string())?;
+        take(last);
+        Ok((records.join(",\n"), framed.rows))
+    }
+
+    const TEXT: &str =
+        " [ {\"a\":\"[{\\\"\\\\\"} , {} ,{\"b\" : {\"c\":[1,{}]}, \"d\":\"}]\\\\\\\"é\"}\n] \n";
+
+    #[test]
+    fn records_pass_as_they_are() {
+        let records =
+            "{\"a\":\"[{\\\"\\\\\"},\n{},\n{\"b\" : {\"c\":[1,{}]}, \"d\":\"}]\\\\\\\"é\"}";
+        for pad in [0, 1, 40, 57, 63, 64, 200] {
+            let text = TEXT.replace(" [ ", &format!("[{}", " ".repeat(pad)));
+            for piece in 1..=text.len() {
+                assert_eq!(frame(text.as_bytes(), piece), Ok((records.into(), 3)));
+            }
+        }
+        for text in ["[]", " [\n] ", "\u{feff}[ ]"] {
+            assert_eq!(frame(text.as_bytes(), 1), Ok((String::new(), 0)));
+        }
+    }
+
+    #[test]
+    fn every_cut_is_noticed() {
+        let whole = TEXT.trim_end().len();
+        for end in 0..whole {
+            assert!(frame(&TEXT.as_bytes()[..end], 7).is_err(), "{}", &TEXT[..end]);
+        }
+        assert!(frame(&TEXT.as_bytes()[..whole], 7).is_ok());
+    }
+
+    #[test]
+    fn what_is_no_list_of_records_is_refused() {
+        let deep = format!("[{}", "{\"a\":".repeat(100_000));
+        for (text, why) in [
+            ("{}", "no list"),
+            ("[[]]", "no list"),
+            ("[1]", "no list"),
+            ("[{},]", "no list"),
+            ("[,{}]", "no list"),
+            ("[{}{}]", "no list"),
+            ("[{},,{}]", "no list"),
+            ("[{}]]", "more behind"),
+            ("[{}] x", "more behind"),
+            ("[{\"a\":[}]", "no list"),
+            ("[{\"a", "within a string"),
+            ("[{}", "before its list does, after 1 whole rows"),
+            ("", "before its list does"),
+            (&deep, "too deep"),
+        ] {
+            for piece in [1, 3, 100] {
+                let error = frame(text.as_bytes(), piece).unwrap_err();
+                assert!(error.contains(why), "{text:.50}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_endless_record_does_not_fill_the_memory() {
+        for beginning in ["[{\"", "["] {
+            let mut framer = Framer::with_syntax(Syntax::Json, None);
+            framer.push(beginning.as_bytes());
+            let piece = [b' '; 100_000];
+            let pushed = (0..1000).take_while(|_| {
+                framer.push(&piece);
+                framer.page().is_ok()
+            });
+            assert!(pushed.count() <= LONGEST / piece.len());
+        }
+    }
+
+    #[test]
+    fn errors_are_not_taken_for_rows() {
+        for (text, is) in [
+            ("[]", true),
+            (" [ { \"attributes\"", true),
+            ("[{}", true),
+            ("[{\"attr", false),
+            ("[{", false),
+            ("[", false),
+            ("[{\"message\":\"m\"", false),
+            ("[ {\"errorCode\":", false),
+            ("{\"exceptionCode\":", false),
+            ("[\"7525g000004RtPq\"]", false),
+        ] {
+            assert_eq!(is_result(text.as_bytes()), is, "{text}");
+        }
+    }
+}

@@ -109,11 +109,11 @@ impl Xml {
         let next = *markup.get(1)?;
         let (at, opener) = match next {
             b'!' if is_prefix(COMMENT, markup)? => (At::Until(b"-->"), COMMENT.len()),
-            b'!' if self.depth > 1 && is_prefix(CDATA, markup)? => {
-                (At::Until(b"]]>"), CDATA.len())
-            }
+            b'!' if self.depth > 1 && is_prefix(CDATA, markup)? => (At::Until(b"]]>"), CDATA.len()),
             b'!' => {
-                pages.fail(incomplete("the result has a document type, or text outside its records"));
+                pages.fail(incomplete(
+                    "the result has a document type, or text outside its records",
+                ));
                 return None;
             }
             b'?' => (At::Until(b"?>"), 2),
@@ -240,7 +240,9 @@ fn is_modest(tag: &[u8]) -> bool {
         match quote {
             Some(open) if byte == open => quote = None,
             Some(_) => {}
-            None if matches!(byte, b'"' | b'\'') => (quote, attributes) = (Some(byte), attributes + 1),
+            None if matches!(byte, b'"' | b'\'') => {
+                (quote, attributes) = (Some(byte), attributes + 1)
+            }
             None if is_after_name(byte) => name = 0,
             None => name += 1,
         }
@@ -287,4 +289,132 @@ pub(super) fn is_result(beginning: &[u8]) -> bool {
     }
     let Some(tag) = text.strip_prefix(b"<") else { return false };
     tag.iter().any(|byte| is_after_name(*byte)) && local(tag) == b"queryResult"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::frame::Framer;
+    use super::super::pages::LONGEST;
+    use super::*;
+    use crate::info::Syntax;
+
+    /// The header, the records, and how many, if all is well.
+    fn frame(text: &[u8], piece: usize) -> Result<(String, String, u64), String> {
+        let mut framer = Framer::with_syntax(Syntax::Xml, None);
+        let (mut header, mut records) = (String::new(), String::new());
+        let mut take = |page: Option<super::super::Rows>| {
+            if let Some(rows) = page {
+                header = String::from_utf8(rows.header.to_vec()).unwrap();
+                records += std::str::from_utf8(&rows.records).unwrap();
+            }
+        };
+        for piece in text.chunks(piece) {
+            framer.push(piece);
+            take(framer.page().map_err(|error| error.to_string())?);
+        }
+        let (last, framed) = framer.finish().map_err(|error| error.to_string())?;
+        take(last);
+        Ok((header, records, framed.rows))
+    }
+
+    const RECORDS: [&str; 3] = [
+        "<s:records a='>' b=\"/>\"><Id>é</Id><x><![CDATA[</records>]]]></x></s:records>",
+        "<records><!-- </records> --><?pi <records> ?><records><records/></records>&lt;</records>",
+        "<records/>",
+    ];
+
+    fn text() -> String {
+        let [one, two, three] = RECORDS;
+        format!(
+            "<?xml version=\"1.0\"?>\n<!-- > --><s:queryResult\n xmlns=\"x\" >\n {one}<done><records/>no<![CDATA[x]]></done>{two} \n\
+             <!--->-->{three}</s:queryResult > <!----> \n"
+        )
+    }
+
+    #[test]
+    fn records_pass_as_they_are() {
+        let text = text();
+        let records = RECORDS.map(|record| format!("{record}\n")).concat();
+        let told = ("<s:queryResult\n xmlns=\"x\" >".to_owned(), records, 3);
+        for piece in 1..=text.len() {
+            assert_eq!(frame(text.as_bytes(), piece), Ok(told.clone()), "pieces of {piece}");
+        }
+        for text in ["<queryResult xmlns='x'/>", "\u{feff}<queryResult xmlns='x'>\n</queryResult>"]
+        {
+            let told = ("<queryResult xmlns='x'>".to_owned(), String::new(), 0);
+            assert_eq!(frame(text.as_bytes(), 1), Ok(told));
+        }
+    }
+
+    #[test]
+    fn every_cut_is_noticed() {
+        let text = text();
+        let whole = text.find("</s:queryResult >").unwrap() + "</s:queryResult >".len();
+        for end in 0..whole {
+            assert!(frame(&text.as_bytes()[..end], 7).is_err(), "{}", &text[..end]);
+        }
+        assert!(frame(&text.as_bytes()[..whole], 7).is_ok());
+        assert!(frame(&text.as_bytes()[..=whole + 1], 7).is_err(), "a comment that was cut");
+    }
+
+    #[test]
+    fn what_is_no_result_is_refused() {
+        let deep = format!("<queryResult>{}", "<records>".repeat(100));
+        let many = format!("<queryResult><records {}/>", "a='' ".repeat(65));
+        let name = format!("<queryResult><{}/>", "n".repeat(257));
+        let long = format!("<queryResult><records a='{}'/>", "v".repeat(TAG));
+        for (text, why) in [
+            ("<html></html>", "no queryResult"),
+            ("<!DOCTYPE queryResult><queryResult/>", "a document type"),
+            ("<queryResult><!ENTITY x 'y'></queryResult>", "a document type"),
+            ("<queryResult><![CDATA[x]]></queryResult>", "text outside"),
+            ("<queryResult>x</queryResult>", "text outside"),
+            ("<queryResult/>x", "text outside"),
+            ("<queryResult/><queryResult/>", "more behind"),
+            ("<queryResult></error>", "no queryResult"),
+            ("<queryResult><records></error>", "no queryResult"),
+            ("</queryResult>", "no queryResult"),
+            ("<queryResult/></queryResult>", "more behind"),
+            ("<queryResult><records/><records>", "before its root does, after 1 whole rows"),
+            ("", "before its root does"),
+            (&deep, "too deep"),
+            (&many, "too much"),
+            (&name, "too much"),
+            (&long, "longer than 8 KiB"),
+        ] {
+            for piece in [1, 3, 10_000] {
+                let error = frame(text.as_bytes(), piece).unwrap_err();
+                assert!(error.contains(why), "{text:.50}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_endless_record_does_not_fill_the_memory() {
+        for beginning in ["<queryResult><records>", "<queryResult><records><![CDATA[", "<a b='"] {
+            let mut framer = Framer::with_syntax(Syntax::Xml, None);
+            framer.push(beginning.as_bytes());
+            let piece = [b'x'; 100_000];
+            let pushed = (0..1000).take_while(|_| {
+                framer.push(&piece);
+                framer.page().is_ok()
+            });
+            assert!(pushed.count() <= LONGEST / piece.len());
+        }
+    }
+
+    #[test]
+    fn other_documents_are_not_taken_for_rows() {
+        for (text, is) in [
+            ("<queryResult>", true),
+            (" <?xml?>\n<!-- <html> --><s:queryResult\n", true),
+            ("<queryResult", false),
+            ("<?xml", false),
+            ("<error>", false),
+            ("<!DOCTYPE html>", false),
+            ("<html>", false),
+        ] {
+            assert_eq!(is_result(text.as_bytes()), is, "{text}");
+        }
+    }
 }

@@ -11,8 +11,8 @@
 //!
 //! | level | files |
 //! |---|---|
-//! | 0 | `scan` where does a record begin?, `inlet` where bytes come in, `encode` a serde row as a record, `moment` dates and times |
-//! | 1 | `batch` what is cut, and its limits, `pages` what a result is split into |
+//! | 0 | `scan` where does a record begin?, `inlet` where bytes come in, `moment` dates and times |
+//! | 1 | `batch` what is cut, and its limits, `encode` a serde row as a record of any syntax, `pages` what a result is split into |
 //! | 2 | `cut` text → batches, `pack` typed rows → batches, `frame_csv`, `frame_json` and `frame_xml` where records end, `records` raw records, `content` what a batch says, `outcome` what became of each row |
 //! | 3 | `frame` results → pages, `decode` pages → typed rows (`decode_xml` those of XML), `source` where batches come from, `text` pages → one document |
 

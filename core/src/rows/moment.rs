@@ -87,6 +87,15 @@ impl FromStr for Moment {
     }
 }
 
+impl FromStr for Date {
+    type Err = NoMoment;
+
+    /// Reads what a [`Moment`] is read from.
+    fn from_str(text: &str) -> Result<Self, NoMoment> {
+        text.parse::<Moment>().map(Self::from)
+    }
+}
+
 /// The number of the day `2026-03-01`. Years begin in March here, so that a leap day is the last one
 /// of its year, and 400 of them have 146,097 days.
 fn days(text: &str) -> Option<i64> {
@@ -207,5 +216,77 @@ impl Visitor<'_> for Either {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Moment, E> {
         text.parse().map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Option<i64> {
+        serde_json::from_str::<Moment>(json).ok().map(Moment::millis)
+    }
+
+    #[test]
+    fn every_form_of_the_wire_is_one_value() {
+        for text in [
+            "2026-03-01T10:15:30.000Z",
+            "2026-03-01T10:15:30Z",
+            "2026-03-01T10:15:30",
+            "2026-03-01T10:15:30.000+0000",
+            "2026-03-01T15:45:30.0+05:30",
+            "2026-02-28T23:15:30-1100",
+        ] {
+            assert_eq!(text.parse(), Ok(Moment(1_772_360_130_000)), "{text}");
+            assert_eq!(read(&format!("{text:?}")), Some(1_772_360_130_000));
+        }
+        assert_eq!(read("1772360130000"), Some(1_772_360_130_000));
+        assert_eq!(read("\"2026-03-01\""), Some(1_772_323_200_000));
+        assert_eq!(read("\"1940-06-07Z\""), read("-932688000000"));
+        assert_eq!(Moment(37_453_842_000_000).to_string(), "3156-11-06T13:00:00.000Z");
+        assert_eq!("1969-12-31T23:59:59.999Z".parse(), Ok(Moment(-1)));
+    }
+
+    #[test]
+    fn days_are_those_of_the_calendar() {
+        for (text, days) in [
+            ("1970-01-01", 0),
+            ("2000-02-29", 11_016),
+            ("1600-12-31", -134_775),
+            ("0001-01-01", -719_162),
+        ] {
+            let date: Date = text.parse().unwrap();
+            assert_eq!((date.days(), date.to_string().as_str()), (days, text));
+            assert_eq!(serde_json::to_string(&date).unwrap(), format!("{text:?}"));
+        }
+        for days in (-800_000..2_900_000).step_by(97) {
+            let moment = Moment(days * DAY + 1);
+            assert_eq!(moment.to_string().parse(), Ok(moment));
+        }
+    }
+
+    #[test]
+    fn what_is_no_moment_is_refused() {
+        for text in [
+            "",
+            "T",
+            "2026",
+            "2026-3-1",
+            "2026-13-01",
+            "2026-00-01",
+            "2026-02-29",
+            "2026-02-30",
+            "+026-01-01",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T10:00Z",
+            "2026-01-01T10:60:00Z",
+            "2026-01-01T10:00:00.é",
+            "2026-01-01T10:00:00+1",
+            "2026-01-01T10:00:00é",
+            "é-01-01",
+        ] {
+            assert_eq!(text.parse::<Moment>(), Err(NoMoment), "{text}");
+        }
+        assert_eq!((read("1.5"), read("null"), read("18446744073709551615")), (None, None, None));
     }
 }

@@ -5,34 +5,60 @@ use std::marker::PhantomData;
 
 use serde::Serialize;
 
-use super::batch::{Batch, Limits, check_fit, check_length, check_names};
-use super::encode::Columns;
-use crate::error::{Error, ErrorKind};
+use super::batch::{Batch, Limits, check_fit};
+use super::encode::Encoder;
+use crate::error::Error;
+use crate::info::Syntax;
 
 /// Cuts rows of a serde type into batches: [`Cutter`](super::Cutter) for those who have no text.
 ///
 /// The columns are the fields of the type, under the names that serde gives them; maps and
-/// flattened fields do as well. `None` is an empty cell, which the API ignores in an update; the
-/// text `#N/A` sets a field to null (topic "Valid CSV Record Rows" of the vendor's guide). All
-/// rows must have the same columns in the same order.
+/// flattened fields do as well. A field that is itself a struct or a map is a parent record, told
+/// by a key of it: `owner: Owner { username }` is the column `Owner.Username`, and so is a field of
+/// that name; a parent that may be of several types has the type in front, `Lead:Who`.
+///
+/// | in Rust | in the record | a field of CSV | of XML | of JSON |
+/// |---|---|---|---|---|
+/// | `None`, `()` | absent: it stays as it is | empty | left out | left out |
+/// | `""` | empty | empty, which is absent | `<A/>` | `""` |
+/// | `"#N/A"` | null: it is cleared | `#N/A` | `<A xsi:nil="true"/>` | `null` |
+///
+/// A field that a row skips is absent in XML and JSON. In CSV all rows must have the same columns in
+/// the same order.
 ///
 /// ```
+/// use sfbulk::Syntax;
 /// use sfbulk::rows::{Limits, RowCutter};
 ///
 /// #[derive(serde::Serialize)]
 /// #[serde(rename_all = "PascalCase")]
-/// struct Account { name: String, employees: Option<u32> }
+/// struct Account { name: String, employees: Option<u32>, owner: Owner }
 ///
-/// let mut cutter = RowCutter::new(Limits::default());
-/// assert!(cutter.push(&Account { name: "Ada, Inc.".into(), employees: None })?.is_none());
-/// let batch = cutter.finish()?.expect("one row");
-/// assert_eq!(batch.body, "Name,Employees\n\"Ada, Inc.\",\n");
+/// #[derive(serde::Serialize)]
+/// #[serde(rename_all = "PascalCase")]
+/// struct Owner { username: &'static str }
+///
+/// let batch_in = |syntax| {
+///     let mut cutter = RowCutter::with_syntax(syntax, Limits::default());
+///     let owner = Owner { username: "ada@example.com" };
+///     cutter.push(&Account { name: "Ada, Inc.".into(), employees: None, owner })?;
+///     Ok::<_, sfbulk::Error>(cutter.finish()?.expect("one row").body)
+/// };
+/// assert_eq!(
+///     batch_in(Syntax::Csv)?,
+///     "Name,Employees,Owner.Username\n\"Ada, Inc.\",,ada@example.com\n"
+/// );
+/// assert_eq!(
+///     batch_in(Syntax::Json)?,
+///     r#"[{"Name":"Ada, Inc.","Owner":{"Username":"ada@example.com"}}]"#
+/// );
 /// # Ok::<(), sfbulk::Error>(())
 /// ```
 pub struct RowCutter<T> {
     limits: Limits,
-    columns: Columns,
-    header: Vec<u8>,
+    encoder: Encoder,
+    /// What is before the first record of a batch; nothing before the first row.
+    head: Vec<u8>,
     /// The row at hand, as a record.
     record: Vec<u8>,
     body: Vec<u8>,
@@ -44,12 +70,17 @@ pub struct RowCutter<T> {
 }
 
 impl<T: Serialize> RowCutter<T> {
-    /// A cutter that has seen no rows yet.
+    /// A cutter into CSV that has seen no rows yet.
     pub fn new(limits: Limits) -> Self {
+        Self::with_syntax(Syntax::Csv, limits)
+    }
+
+    /// A cutter that has seen no rows yet.
+    pub fn with_syntax(syntax: Syntax, limits: Limits) -> Self {
         Self {
             limits: limits.within_the_vendors(),
-            columns: Columns::default(),
-            header: Vec::new(),
+            encoder: Encoder::new(syntax),
+            head: Vec::new(),
             record: Vec::new(),
             body: Vec::new(),
             records: 0,
@@ -61,9 +92,10 @@ impl<T: Serialize> RowCutter<T> {
 
     /// Takes the next row; returns a batch when one is full.
     ///
-    /// Fails with [`ErrorKind::Input`], naming the row, if it has other columns than the first one,
-    /// a cell that is no scalar, or passes the topic "Limits" of the vendor's guide. From then on it
-    /// returns that error.
+    /// Fails with [`ErrorKind::Input`](crate::ErrorKind::Input), naming the row, if it has a cell
+    /// that is no scalar, a name that is none, or more than the topic "Limits" of the vendor's guide
+    /// allows; in CSV, other columns than the first row; in XML, a character that XML cannot carry.
+    /// From then on it returns that error.
     pub fn push(&mut self, row: &T) -> Result<Option<Batch>, Error> {
         let result = match &self.failed {
             Some(error) => Err(error.clone()),
@@ -83,9 +115,9 @@ impl<T: Serialize> RowCutter<T> {
         }
     }
 
-    /// The names of the columns, once a row was seen.
+    /// The names of the columns, once a row was seen; in XML and JSON, those of the rows until now.
     pub fn header(&self) -> Option<&[String]> {
-        (!self.header.is_empty()).then(|| self.columns.names())
+        (!self.head.is_empty()).then(|| self.encoder.names())
     }
 
     /// How many rows were cut into batches so far.
@@ -96,13 +128,12 @@ impl<T: Serialize> RowCutter<T> {
     fn take(&mut self, row: &T) -> Result<Option<Batch>, Error> {
         let n = self.row + self.records;
         self.encode(row).map_err(|error| error.of_rows(n..n + 1))?;
-        let mut batch = None;
-        if self.body.len() + self.record.len() > self.limits.bytes {
+        let (mut batch, tail) = (None, self.encoder.tail());
+        let between = self.encoder.between();
+        if self.body.len() + between.len() + self.record.len() + tail.len() > self.limits.bytes {
             batch = self.cut();
         }
-        if self.body.is_empty() {
-            self.body.extend_from_slice(&self.header);
-        }
+        self.body.extend_from_slice(if self.body.is_empty() { &self.head } else { between });
         self.body.extend_from_slice(&self.record);
         self.records += 1;
         if self.records >= self.limits.records {
@@ -114,21 +145,19 @@ impl<T: Serialize> RowCutter<T> {
     /// Makes the row a record, and judges it.
     fn encode(&mut self, row: &T) -> Result<(), Error> {
         self.record.clear();
-        self.columns.write(row, &mut self.record).map_err(|why| {
-            Error::new(ErrorKind::Input, format!("this row cannot be sent: {why}"))
-        })?;
-        if self.header.is_empty() {
-            check_names(self.columns.names())?;
-            self.columns.write_header(&mut self.header);
+        self.encoder.record(row, &mut self.record)?;
+        if self.head.is_empty() {
+            self.head = self.encoder.head();
         }
-        check_length(&self.record, self.columns.names())?;
-        check_fit(self.header.len(), self.record.len(), self.limits)
+        let around = self.head.len() + self.encoder.tail().len();
+        check_fit(around, self.record.len(), self.limits)
     }
 
     fn cut(&mut self) -> Option<Batch> {
         if self.records == 0 {
             return None;
         }
+        self.body.extend_from_slice(self.encoder.tail());
         let next = Vec::with_capacity(self.body.len()); // as much as this time
         let body = std::mem::replace(&mut self.body, next).into();
         let rows = self.row..self.row + self.records;
@@ -149,14 +178,18 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::error::ErrorKind;
 
     type Row = BTreeMap<&'static str, &'static str>;
 
-    fn cut(
-        limits: Limits,
-        cells: &[&'static str],
-    ) -> Result<Vec<(std::ops::Range<u64>, String)>, Error> {
-        let mut cutter = RowCutter::<Row>::new(limits);
+    type Cut = Vec<(std::ops::Range<u64>, String)>;
+
+    fn cut(limits: Limits, cells: &[&'static str]) -> Result<Cut, Error> {
+        cut_in(Syntax::Csv, limits, cells)
+    }
+
+    fn cut_in(syntax: Syntax, limits: Limits, cells: &[&'static str]) -> Result<Cut, Error> {
+        let mut cutter = RowCutter::<Row>::with_syntax(syntax, limits);
         let mut batches = Vec::new();
         for &cell in cells {
             batches.extend(cutter.push(&BTreeMap::from([("A", cell)]))?);
@@ -181,6 +214,23 @@ mod tests {
         let single = cut(Limits { records: 1, bytes: 5 }, &["12", "34"]).unwrap();
         assert_eq!(single.len(), 2);
         assert_eq!(cut(Limits::default(), &[]).unwrap(), []);
+    }
+
+    #[test]
+    fn brackets_and_what_is_between_records_count() {
+        let limits = Limits { records: 9, bytes: 21 };
+        let batches = cut_in(Syntax::Json, limits, &["1", "2", "3"]).unwrap();
+        assert_eq!(
+            batches,
+            [(0..2, r#"[{"A":"1"},{"A":"2"}]"#.into()), (2..3, r#"[{"A":"3"}]"#.into())]
+        );
+        let tight = Limits { bytes: 20, ..limits };
+        assert_eq!(cut_in(Syntax::Json, tight, &["1", "2", "3"]).unwrap().len(), 3);
+        for syntax in [Syntax::Csv, Syntax::Json, Syntax::Xml] {
+            let least = cut_in(syntax, Limits::default(), &["1"]).unwrap()[0].1.len();
+            let exact = |bytes| cut_in(syntax, Limits { records: 9, bytes }, &["1"]);
+            assert!(exact(least).is_ok() && exact(least - 1).is_err());
+        }
     }
 
     #[test]

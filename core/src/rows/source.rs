@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::error::Error;
+use crate::info::Syntax;
 use crate::rows::batch::{Batch, Limits};
 use crate::rows::pack::RowCutter;
 
@@ -21,9 +22,14 @@ pub struct RowSource<I: Iterator> {
 }
 
 impl<I: Iterator<Item: Serialize>> RowSource<I> {
-    /// Nothing is taken from `rows` before it is needed.
+    /// Batches of CSV. Nothing is taken from `rows` before it is needed.
     pub fn new(rows: I, limits: Limits) -> Self {
-        Self { rows, cutter: RowCutter::new(limits) }
+        Self::with_syntax(Syntax::Csv, rows, limits)
+    }
+
+    /// Batches of another syntax.
+    pub fn with_syntax(syntax: Syntax, rows: I, limits: Limits) -> Self {
+        Self { rows, cutter: RowCutter::with_syntax(syntax, limits) }
     }
 }
 

@@ -15,9 +15,14 @@ fn table(text: &str) -> Table {
 
 /// The one file in the folder whose name ends so.
 fn ending(stage: &Stage, end: &str) -> String {
+    ending_of(stage, "", end)
+}
+
+/// The one file in the folder whose name begins and ends so.
+fn ending_of(stage: &Stage, start: &str, end: &str) -> String {
     let mut names = stage.names();
-    names.retain(|name| name.ends_with(end));
-    let [name] = &names[..] else { panic!("{end}: {:?}", stage.names()) };
+    names.retain(|name| name.starts_with(start) && name.ends_with(end));
+    let [name] = &names[..] else { panic!("{start}…{end}: {:?}", stage.names()) };
     stage.read(name)
 }
 
@@ -54,6 +59,62 @@ fn what_was_inserted_is_what_a_query_finds() {
         }
     }
     assert_eq!(stage.wire.log(), [""; 0], "nothing leaves this machine");
+}
+
+#[test]
+fn a_file_means_the_same_in_every_format() {
+    let told: Vec<_> = ["csv", "json", "xml"].map(in_format).into();
+    assert_eq!(told[0], told[1]);
+    assert_eq!(told[0], told[2]);
+}
+
+/// Inserts and upserts contacts in a format: the result files, and what is in the org afterwards.
+fn in_format(format: &str) -> (String, Vec<Table>) {
+    let stage = Stage::new();
+    let practice = |args: &[&str]| stage.run(&[args, &["--org", "practice"]].concat());
+    stage.file("accounts.csv", "Name,Key__c\nAcme,a1\n\"B & Söhne\",a2\n");
+    assert_eq!(practice(&["insert", "Account", "accounts.csv"]).code, Some(0));
+    let load = |name: &str, verb: &[&str], rows: &str| {
+        stage.file(name, rows);
+        let ran = practice(&[verb, &[name, "--format", format, "--json", "-b", "2"]].concat());
+        let report = format!("{ran:?}");
+        assert_eq!(ran.code, Some(3), "{report}");
+        assert!(
+            ran.out.contains("\"succeeded\": 3") || ran.out.contains("\"succeeded\":3"),
+            "{report}"
+        );
+    };
+    let first = "Key__c,LastName,Phone,Description,Account.Key__c\n\
+                 1,Ada,1,\"two\nlines, \"\"quoted\"\" <&> 😀\",a1\n2,Hopper,2, x ,a2\n3,,3,,a1\n4,King,4,,\n";
+    load("first.csv", &["insert", "Contact"], first);
+    // An empty cell leaves a field alone, #N/A clears it; nobody has the last key.
+    let second = "Key__c,LastName,Phone,Account.Key__c,ERROR\n\
+                  1,,#N/A,a2,x\n2,Grace,,,x\n5,New,,a1,x\n4,King,#N/A,nobody,x\n";
+    load("second.csv", &["upsert", "Contact", "-k", "Key__c"], second);
+    let tables = ["first", "second"].map(|name| table(&ending_of(&stage, name, ".error.csv")));
+    let soql =
+        "SELECT Key__c, LastName, Phone, Description, Account.Name FROM Contact ORDER BY Key__c";
+    let found = practice(&["query", soql]).out;
+    assert!(
+        found.contains("\"1\",\"Ada\",\"\",\"two\nlines, \"\"quoted\"\" <&> 😀\",\"B & Söhne\"\n"),
+        "{found}"
+    );
+    (found, tables.into())
+}
+
+#[test]
+fn what_a_format_cannot_carry_is_told_by_its_row_before_anything_is_sent() {
+    let stage = Stage::new();
+    for (format, text, why) in [
+        ("xml", "Name\na\nb\u{1}\n", "XML cannot carry the character U+0001"),
+        ("json", "Name,a b\nx,y\n", "names look like Field"),
+        ("json", "Name,City\nx\n", "line 2"),
+    ] {
+        stage.file("in.csv", text);
+        let ran = stage.run(&["insert", "Account", "in.csv", "--format", format]);
+        assert_eq!((ran.code, ran.err.contains(why)), (Some(2), true), "{ran:?}");
+        assert_eq!(stage.wire.log(), [""; 0]);
+    }
 }
 
 #[test]
