@@ -295,7 +295,7 @@ mod tests {
         </queryResult>";
 
     const JSON: &str = r#"[ {"attributes": {"type": "Event"}, "type": "Event", "Id": "e", "Subject": " <&\n", "IsAllDay": true, "Amount": -1.5E7,
-        "Starts": 37453992000000, "Who": {"attributes": {"type": "Lead"}, "LastName": "Ray"},
+        "Starts": 37453473600000, "Who": {"attributes": {"type": "Lead"}, "LastName": "Ray"},
         "Notes": {"records": [{"Id": "1"}, {"Id": "2"}]} },
         {"type": "Event", "Id": null, "Subject": "", "IsAllDay": false, "Who": null}, {"IsAllDay": "maybe"} ,
         {"IsAllDay": true, "Subject": null, "Notes": {"records": [{"Id": "3"}]}}]"#;
