@@ -25,13 +25,18 @@ use crate::gzip::{self, GZIP, Unpacker};
 use crate::id::{BatchId, JobId, RecordId, ResultId};
 use crate::info::{ContentType, IngestResult, JobInfo, JobState, Syntax};
 use crate::print::Fingerprint;
-use crate::rows::{Fate, Framer, Have, Outcome, Rows, content, outcomes_from_csv};
+use crate::rows::{
+    Fate, Framer, Have, NO_RECORDS, Outcome, Rows, content, is_result, outcomes_from_csv,
+};
 use crate::session::Session;
 use crate::spec::{PkChunking, Spec};
 use crate::xml;
 
 /// The largest error page taken, in bytes; more of it tells nobody anything.
 const ERROR_PAGE: usize = 1 << 20;
+
+/// Within so many bytes a result says that it is one.
+const BEGINNING: usize = 64 << 10;
 
 /// How much room an intake offers for the next piece of a control document, in bytes.
 const ROOM: usize = 16 << 10;
@@ -251,7 +256,9 @@ impl Expect {
             Self::Rows { .. } => ERROR_PAGE, // should it turn out to be an error document
         };
         let framer = match self {
-            Self::Rows { have, .. } if head.status.is_success() => Some(Framer::new(*have)),
+            Self::Rows { syntax, have } if head.status.is_success() => {
+                Some(Framer::with_syntax(*syntax, *have))
+            }
             _ => None,
         };
         Intake {
@@ -284,7 +291,7 @@ pub struct Intake {
     room: usize,
     at_most: usize,
     framer: Option<Framer>,
-    /// Whether the body has turned out to be CSV, so that all further pieces go to the framer.
+    /// Whether the body has turned out to be a result, so that all further pieces go to the framer.
     framing: bool,
 }
 
@@ -345,13 +352,16 @@ impl Intake {
     /// A further page of the last piece, until there is none: what comes compressed may hold many,
     /// and they are made one at a time. Whoever does not ask gets it all at once in the end.
     pub fn more(&mut self) -> Result<Option<Page>, Failure> {
-        while self.unpack()? > 0 {
-            self.sort()?;
+        loop {
+            let n = self.unpack()?;
+            if n == 0 {
+                return Ok(None);
+            }
+            self.sort(n)?;
             if let Some(page) = self.page()? {
                 return Ok(Some(page));
             }
         }
-        Ok(None)
     }
 
     /// Unpacks as much of what came as there is room for: how many bytes that were.
@@ -385,16 +395,16 @@ impl Intake {
         if self.unpacker.is_some() {
             return self.more();
         }
-        self.sort()?;
+        self.sort(n)?;
         self.page()
     }
 
-    /// Finds out what the text is, and keeps what is no CSV within its bound.
-    fn sort(&mut self) -> Result<(), Failure> {
-        if !self.framing && self.framer.is_some() && self.is_csv() {
-            self.framing = true;
-            let beginning = std::mem::take(&mut self.whole);
-            self.framer.iter_mut().for_each(|framer| framer.push(&beginning));
+    /// Finds out what the text is, now that it has `n` bytes more, and keeps what is no result within
+    /// its bound.
+    fn sort(&mut self, n: usize) -> Result<(), Failure> {
+        let so_far = self.whole.len().saturating_sub(n) < BEGINNING;
+        if !self.framing && self.framer.is_some() && so_far && self.is_result() {
+            self.frame();
         }
         if self.whole.len() > self.at_most {
             let most = self.at_most;
@@ -403,13 +413,26 @@ impl Intake {
         Ok(())
     }
 
-    /// Whether the body is CSV; not before its first character is there.
-    fn is_csv(&self) -> bool {
+    /// Whether the body is a result of the syntax that is wanted; not before it says so.
+    fn is_result(&self) -> bool {
         const MARK: &[u8] = "\u{feff}".as_bytes();
+        let Expect::Rows { syntax, .. } = self.expect else { return false };
+        let format = match syntax {
+            Syntax::Csv => Format::Text,
+            Syntax::Xml => Format::Xml,
+            Syntax::Json => Format::Json,
+        };
         let text = self.whole.strip_prefix(MARK).unwrap_or(&self.whole);
         !text.trim_ascii_start().is_empty()
             && !MARK.starts_with(text)
-            && Format::of(&self.head.headers, &self.whole) == Format::Text
+            && Format::of(&self.head.headers, &self.whole) == format
+            && is_result(syntax, text)
+    }
+
+    fn frame(&mut self) {
+        self.framing = true;
+        let beginning = std::mem::take(&mut self.whole);
+        self.framer.iter_mut().for_each(|framer| framer.push(&beginning));
     }
 
     fn page(&mut self) -> Result<Option<Page>, Failure> {
@@ -441,8 +464,12 @@ impl Intake {
     }
 
     fn ended(mut self) -> Result<(Option<Page>, Reply), Failure> {
-        while self.unpack()? > 0 {
-            self.sort()?;
+        loop {
+            let n = self.unpack()?;
+            if n == 0 {
+                break;
+            }
+            self.sort(n)?;
         }
         if self.unpacker.as_ref().is_some_and(|unpacker| !unpacker.is_whole()) {
             return Err(Failure::Lost("the answer's gzip ends in its middle".into()));
@@ -452,6 +479,14 @@ impl Intake {
         if let Some(length) = length.filter(|length| *length != self.received) {
             let got = self.received;
             return Err(Failure::Lost(format!("{got} of {length} bytes arrived")));
+        }
+        if let Expect::Rows { have, .. } = self.expect
+            && self.framer.is_some()
+            && self.whole.trim_ascii() == NO_RECORDS
+            && Format::of(&self.head.headers, &self.whole) == Format::Text
+        {
+            self.framer = Some(Framer::new(have)); // it is said in these words in any syntax
+            self.frame();
         }
         let nothing_came = self.whole.trim_ascii().is_empty();
         if let Some(framer) = self.framer.as_mut().filter(|_| self.framing || nothing_came) {
@@ -745,7 +780,7 @@ fn job_document(info: &JobInfo) -> Result<Bytes, Error> {
     };
     let xml = quick_xml::se::to_string_with_root("jobInfo", info).map_err(|e| broken(&e))?;
     let members = xml.strip_prefix("<jobInfo>").ok_or_else(|| broken(&"it is empty"))?;
-    let prolog = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
+    let prolog = xml::PROLOG;
     Ok(format!(r#"{prolog}<jobInfo xmlns="{}">{members}"#, xml::NAMESPACE).into())
 }
 

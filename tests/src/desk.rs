@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use sfbulk::rows::{Batch, InOrder, Outcome};
+use sfbulk::rows::{Batch, InOrder, Outcome, Rows};
 use sfbulk::{Ask, Error, ErrorInfo, ErrorKind, Host, Note, Page, Session, Summary};
 
 /// An application that loads these batches, or none, and remembers everything.
@@ -17,8 +17,9 @@ pub struct Desk {
     in_order: InOrder,
     /// What became of the rows, in their order.
     pub outcomes: Vec<Outcome>,
-    /// The records of a query's result, under one header.
+    /// The records of a query's result, under one header, and the pages they came in.
     pub csv: String,
+    pub pages: Vec<Rows>,
 }
 
 impl std::fmt::Debug for Desk {
@@ -39,6 +40,7 @@ impl Desk {
             in_order: InOrder::new(),
             outcomes: Vec::new(),
             csv: String::new(),
+            pages: Vec::new(),
         }
     }
 }
@@ -61,6 +63,7 @@ impl Host for Desk {
                     self.csv = String::from_utf8(rows.header.to_vec()).unwrap() + "\n";
                 }
                 self.csv += std::str::from_utf8(&rows.records).unwrap();
+                self.pages.push(rows);
             }
         }
         Ok(())

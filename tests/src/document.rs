@@ -33,6 +33,17 @@ pub fn shortened(body: &str) -> String {
     lines[..lines.len().saturating_sub(1)].concat()
 }
 
+/// A body without its fourth line: of a result in XML, its second record.
+pub fn without_a_record(body: &str) -> String {
+    let lines = body.split_inclusive('\n').enumerate();
+    lines.filter(|(n, _)| *n != 3).map(|(_, line)| line).collect()
+}
+
+/// What REST says in place of an answer.
+pub fn error_list(_body: &str) -> String {
+    r#"[{"message":"try later","errorCode":"SERVER_UNAVAILABLE"}]"#.into()
+}
+
 /// A body with its last line twice.
 pub fn lengthened(body: &str) -> String {
     let last = body.lines().next_back().unwrap_or_default();

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use sfbulk::rows::{Batch, InOrder, Outcome};
+use serde::Deserialize;
+use sfbulk::rows::{Batch, Decoder, InOrder, Outcome};
 use sfbulk::{
     Call, Error, ErrorInfo, ErrorKind, Expect, Failure, Job, Note, Page, Reason, Reply, Step,
     Summary, Tag, Time,
@@ -104,8 +105,9 @@ pub struct Offline {
     pub starts_over: bool,
     /// The outcomes that reached the application, in the order of their rows.
     pub outcomes: Vec<Outcome>,
-    /// The records that reached the application.
+    /// The records that reached the application, and the names in them.
     pub records: String,
+    pub found: Vec<String>,
     /// The last checkpoint that was stored, as text.
     pub saved: Option<String>,
     /// Which of the machine's wishes to store its checkpoint fails, counted down to 0.
@@ -140,6 +142,7 @@ impl Offline {
             starts_over: false,
             outcomes: Vec::new(),
             records: String::new(),
+            found: Vec::new(),
             saved: None,
             save_fails_in: None,
             batches: batches.into(),
@@ -222,6 +225,7 @@ impl Offline {
         (self.in_order, self.began) = (InOrder::new(), self.now);
         self.outcomes.clear();
         self.records.clear();
+        self.found.clear();
     }
 
     /// How many calls have not ended yet, and whether rows are being read.
@@ -280,6 +284,7 @@ impl Offline {
     fn start_over(&mut self) {
         self.say(Said::Told("start over"));
         self.records.clear();
+        self.found.clear();
         self.under_way.clear();
         self.events.clear();
     }
@@ -402,6 +407,9 @@ impl Offline {
         match (page, tag) {
             (Page::Rows(rows), Some(tag)) => {
                 self.records += std::str::from_utf8(&rows.records).unwrap();
+                let mut found = Decoder::<Found>::new();
+                found.push(&rows);
+                self.found.extend(std::iter::from_fn(|| found.next()).map(|row| row.unwrap().name));
                 self.say(Said::Rows(tag, rows.records, rows.have.rows));
             }
             (Page::Outcomes(outcomes), tag) => {
@@ -446,6 +454,13 @@ pub fn take_in(expect: &Expect, answer: Response<Bytes>, piece: usize) -> (Vec<P
     let (page, reply) = intake.finish();
     pages.extend(page);
     (pages, reply)
+}
+
+/// A record of the model's table.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Found {
+    name: String,
 }
 
 /// Batches of so many records each, under one header.

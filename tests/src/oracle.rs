@@ -188,12 +188,9 @@ impl Oracle {
 
     /// A query's rows: all of them, or some, but each at most once and in order.
     fn assert_rows(&self, world: &Offline, result: &Result<Summary, Error>) {
-        let mut reader =
-            csv::ReaderBuilder::new().has_headers(false).from_reader(world.records.as_bytes());
-        let got: Vec<String> =
-            reader.records().map(|record| record.unwrap()[1].to_owned()).collect();
+        let got = &world.found;
         if let Ok(summary) = result {
-            let all = summary.aborted || got == self.table;
+            let all = summary.aborted || *got == self.table;
             assert!(all, "a silent short read: {} of {} rows", got.len(), self.table.len());
             assert_eq!(summary.rows, got.len() as u64);
         } else {

@@ -49,6 +49,10 @@ fn syntax(body: &[u8]) -> Syntax {
     }
 }
 
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;")
+}
+
 fn unescaped(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }
@@ -94,6 +98,41 @@ fn rewritten(syntax: Syntax, body: &[u8]) -> Bytes {
             text.replace("xmlns=", "xmlns:d=").into()
         }
     }
+}
+
+/// A file of a query's result: these records, each with its number.
+pub(crate) fn result<'a>(
+    syntax: Syntax,
+    rows: impl Iterator<Item = (usize, &'a String)>,
+) -> Response<Bytes> {
+    let rows = rows.map(|(n, name)| (format!("0010000000{n:05}AAA"), name));
+    let body = match syntax {
+        Syntax::Csv => {
+            let row = |(id, name): (String, &String)| {
+                format!("\"{id}\",\"{}\"\n", name.replace('"', "\"\""))
+            };
+            format!("\"Id\",\"Name\"\n{}", rows.map(row).collect::<String>())
+        }
+        Syntax::Json => {
+            let row = |(id, name): (String, &String)| {
+                format!(
+                    "{{\"attributes\" : {{\"type\" : \"Account\"}}, \"Id\" : {id:?}, \"Name\" : {}}}",
+                    serde_json::to_string(name).unwrap()
+                )
+            };
+            format!("[\n{}\n]", rows.map(row).collect::<Vec<_>>().join(",\n"))
+        }
+        Syntax::Xml => {
+            let row = |(id, name): (String, &String)| {
+                let id = format!("<Id>{id}</Id>").repeat(2);
+                let fields = format!("<type>Account</type>{id}<Name>{}</Name>", escaped(name));
+                format!(" <records xsi:type=\"sObject\">{fields}</records>\n")
+            };
+            let rows: String = rows.map(row).collect();
+            document("queryResult", &rows)
+        }
+    };
+    page(200, media(syntax), body)
 }
 
 /// What became of one record: its id, or why there is none.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sfbulk::rows::Batch;
 use sfbulk::{ContentType, Job, Note, PkChunking, Spec, Step};
 
-use crate::document::{error, maintenance, shortened};
+use crate::document::{error, error_list, maintenance, shortened, without_a_record};
 use crate::offline::{Offline, batches};
 use crate::records::{batches_of, records};
 use crate::script::{Deviation, Kind};
@@ -145,6 +145,15 @@ fn good() -> Vec<Scenario> {
     vec![
         Scenario::load("load", "a load of three batches", five, server()),
         Scenario::query("query", "a query with three files", five, server()),
+        Scenario::query("json_query", "a query in JSON", five, server()).sent_as(ContentType::Json),
+        Scenario::query("xml_query", "a query in XML", five, server()).sent_as(ContentType::Xml),
+        Scenario::query(
+            "xml_query_without_rows",
+            "a query in XML without rows, which the server says in plain words",
+            &[],
+            server(),
+        )
+        .sent_as(ContentType::Xml),
         Scenario::query("query_without_rows", "a query without rows", &[], server()),
         Scenario::query(
             "chunked_query",
@@ -228,6 +237,40 @@ fn trouble() -> Vec<Scenario> {
                 but(Kind::File, 2, Deviation::Cut(44)),
             )
         },
+        Scenario {
+            piece: 64,
+            ..Scenario::query(
+                "broken_json_file",
+                "a file in JSON that breaks off goes on where it stopped",
+                &["a", "b", "c", "d"],
+                but(Kind::File, 2, Deviation::Cut(100)),
+            )
+            .sent_as(ContentType::Json)
+        },
+        Scenario {
+            piece: 64,
+            ..Scenario::query(
+                "broken_xml_file",
+                "a file in XML that breaks off goes on where it stopped",
+                &["a", "b", "c", "d"],
+                but(Kind::File, 2, Deviation::Cut(300)),
+            )
+            .sent_as(ContentType::Xml)
+        },
+        Scenario::query(
+            "short_xml_file",
+            "a file in XML that lacks rows is read four times, and then an error",
+            &["a", "b"],
+            first(4, Kind::File, &Deviation::Edited(without_a_record)),
+        )
+        .sent_as(ContentType::Xml),
+        Scenario::query(
+            "json_error_in_place_of_a_file",
+            "a list of errors with status 200 is not taken for rows",
+            &["a", "b"],
+            first(4, Kind::File, &Deviation::Edited(error_list)),
+        )
+        .sent_as(ContentType::Json),
         Scenario::load(
             "short_result",
             "a result that lacks rows is read four times, and then an error",

@@ -15,6 +15,8 @@ use crate::targets::recorded;
 pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     let texts: &[&str] = match target {
         "cutter" | "records" | "framer" | "org_csv" => CSV,
+        "framer_json" => JSON_RESULTS,
+        "framer_xml" => XML_RESULTS,
         "decoder" => DECODED,
         "outcomes" => RESULTS,
         "document" => DOCUMENTS,
@@ -68,6 +70,25 @@ pub fn words(target: &str) -> &'static [&'static str] {
             "<sessionId>",
             "<serverUrl>",
             "authorization_pending",
+        ],
+        "framer_json" => &["[", "]", "{", "}", "\\", "\\\"", "\"", ",", "null", "\"Id\":", "{}"],
+        "framer_xml" => &[
+            "<records>",
+            "</records>",
+            "<records/>",
+            "<![CDATA[",
+            "]]>",
+            "<!--",
+            "-->",
+            "<!DOCTYPE a [",
+            "<?",
+            "?>",
+            "&amp;",
+            "&#0;",
+            "<Id>",
+            "</Id>",
+            " xsi:nil=\"true\"",
+            "</queryResult>",
         ],
         "session" => &[
             "https://",
@@ -137,6 +158,19 @@ const CSV: &[&str] = &[
     "Name,AnnualRevenue,ParentId\n5\" pipe,x,#N/A\né\u{2028},1.5e3,001000000000001AAA\n",
     "Id\n001000000000001AAA\n",
     "",
+];
+
+const JSON_RESULTS: &[&str] = &[
+    "[ {\n  \"attributes\" : {\"type\" : \"Account\"}, \"Id\" : \"a\", \"Owner\" : null\n}, {\"Name\" : \"\\\\\\\"]}\"} ]",
+    "[{},{\"a\":[1,{\"b\":\"[{\"}]}]\n",
+    "\u{feff}[]",
+    "[{\"message\":\"m\",\"errorCode\":\"E\"}]",
+];
+
+const XML_RESULTS: &[&str] = &[
+    "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<queryResult xmlns=\"x\" xmlns:xsi=\"y\">\n  <records xsi:type=\"sObject\"><type>A</type><Id>1</Id><Id>1</Id><Owner><Name>B &amp; C</Name></Owner></records>\n<records><Site xsi:nil=\"true\"/></records>\n</queryResult>",
+    "<s:queryResult><!-- > --><s:records a='>'><![CDATA[</records>]]></s:records><s:records/></s:queryResult >",
+    "<queryResult/>",
 ];
 
 const DECODED: &[&str] = &[

@@ -20,7 +20,7 @@ use crate::chance::Chance;
 use crate::document::{CSV, XML, answer, document, element, error, members, page, text};
 use crate::faults::Trouble;
 use crate::jobs::{Batch, Job, is_refused};
-use crate::records::{JSON, batches_of, records, request};
+use crate::records::{JSON, batches_of, records, request, result};
 use crate::script::{Deviation, Kind};
 
 /// The address of the org that the model plays.
@@ -426,19 +426,18 @@ impl Server {
     }
 
     fn file(&mut self, job: &str, batch: &str, file: &str) -> Response<Bytes> {
-        let batch = self.job(job).batches.iter().find(|other| other.id == batch).expect(batch);
+        let job = self.job(job);
+        let syntax = job.content_type.syntax();
+        let batch = job.batches.iter().find(|other| other.id == batch).expect(batch);
         let (before, size) = (batch.before, batch.size);
         if size == 0 {
             return page(200, CSV, "Records not found for this query");
         }
         let first = (file[10..].parse::<usize>().unwrap() - 1) * self.rows_per_file;
         let rows = self.table.iter().enumerate().skip(before).take(size);
-        let rows = rows.skip(first).take(self.rows_per_file);
-        let rows = rows
-            .map(|(n, row)| format!("\"0010000000{n:05}AAA\",\"{}\"\n", row.replace('"', "\"\"")));
-        let mut text = format!("\"Id\",\"Name\"\n{}", rows.collect::<String>());
-        text.truncate(text.len() - usize::from(self.unended));
-        page(200, CSV, text)
+        let result = result(syntax, rows.skip(first).take(self.rows_per_file));
+        let unended = usize::from(self.unended && syntax == Syntax::Csv);
+        result.map(|body| body.slice(..body.len() - unended))
     }
 }
 

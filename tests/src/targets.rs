@@ -54,6 +54,8 @@ pub const TARGETS: &[Target] = &[
     piecewise("cutter", cutter, told_by_cutter),
     piecewise("records", records, told_by_records),
     piecewise("framer", framer, told_by_framer),
+    piecewise("framer_json", framer_json, told_by_json),
+    piecewise("framer_xml", framer_xml, told_by_xml),
     target("decoder", decoder),
     target("outcomes", outcomes),
     target("document", document),
@@ -211,8 +213,8 @@ struct Framing {
     result: Option<Result<Framed, Error>>,
 }
 
-fn frame(text: &[u8], sizes: &[usize], have: Option<Have>) -> Framing {
-    let (mut framer, mut found) = (Framer::new(have), Framing::default());
+fn frame(syntax: Syntax, text: &[u8], sizes: &[usize], have: Option<Have>) -> Framing {
+    let (mut framer, mut found) = (Framer::with_syntax(syntax, have), Framing::default());
     let mut run = || {
         for piece in pieces(text, sizes) {
             framer.push(piece);
@@ -232,28 +234,89 @@ fn frame(text: &[u8], sizes: &[usize], have: Option<Have>) -> Framing {
     found
 }
 
-fn told_by_framer(text: &[u8], sizes: &[usize]) -> String {
-    let Framing { header, records, pages, result } = frame(text, sizes, None);
+fn told_by_framing(syntax: Syntax, text: &[u8], sizes: &[usize]) -> String {
+    let Framing { header, mut records, pages, result } = frame(syntax, text, sizes, None);
+    if syntax == Syntax::Json {
+        records = elements(&pages);
+    }
     let rows = pages.last().map(|page| page.have);
     format!("{header:?} {} {rows:?} {result:?}", records.escape_ascii())
 }
 
-/// A file that is taken for whole has the records of the `csv` crate; and from each place where a
-/// transfer could have broken off, another gives exactly the rest.
+/// The records of JSON pages, which have nothing between them.
+fn elements(pages: &[Rows]) -> Vec<u8> {
+    pages.iter().map(|page| &page.records[..]).collect::<Vec<_>>().join(&b",\n"[..])
+}
+
+fn told_by_framer(text: &[u8], sizes: &[usize]) -> String {
+    told_by_framing(Syntax::Csv, text, sizes)
+}
+
+fn told_by_json(text: &[u8], sizes: &[usize]) -> String {
+    told_by_framing(Syntax::Json, text, sizes)
+}
+
+fn told_by_xml(text: &[u8], sizes: &[usize]) -> String {
+    told_by_framing(Syntax::Xml, text, sizes)
+}
+
+/// From each place where a transfer could have broken off, another gives exactly the rest.
+fn goes_on_anywhere(syntax: Syntax, text: &[u8]) -> Option<Framed> {
+    let whole = frame(syntax, text, &vec![7; text.len() / 7], None);
+    let Some(Ok(framed)) = whole.result else { return None };
+    for (n, page) in whole.pages.iter().enumerate() {
+        let rest = frame(syntax, text, &[], Some(page.have));
+        assert!(matches!(rest.result, Some(Ok(again)) if again.rows == framed.rows));
+        if syntax == Syntax::Json {
+            assert_eq!(elements(&whole.pages[n + 1..]), elements(&rest.pages));
+        } else {
+            let before: Vec<u8> =
+                whole.pages[..=n].iter().flat_map(|page| page.records.to_vec()).collect();
+            assert_eq!([&before[..], &rest.records].concat(), whole.records);
+        }
+    }
+    Some(framed)
+}
+
+/// A file that is taken for whole has the records of the `csv` crate.
 fn framer(text: &[u8]) {
     same_in_pieces(text, told_by_framer);
-    let whole = frame(text, &vec![7; text.len() / 7], None);
-    let Some(Ok(framed)) = whole.result else { return };
+    let Some(framed) = goes_on_anywhere(Syntax::Csv, text) else { return };
     let all = by_csv_crate(text);
     assert_eq!(index(framed.rows), all.len().saturating_sub(1));
     assert!(all.iter().all(|record| record.len() == all[0].len()));
-    let mut before = Vec::new();
-    for page in whole.pages {
-        before.extend_from_slice(&page.records);
-        let rest = frame(text, &[], Some(page.have));
-        assert!(matches!(rest.result, Some(Ok(again)) if again.rows == framed.rows));
-        assert_eq!([&before[..], &rest.records].concat(), whole.records);
+}
+
+/// What `serde_json` takes for a list of objects has the same records here, and none of them is
+/// missing when it is decoded.
+fn framer_json(text: &[u8]) {
+    same_in_pieces(text, told_by_json);
+    let framed = goes_on_anywhere(Syntax::Json, text);
+    type Objects = Vec<BTreeMap<String, serde_json::Value>>;
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    let shallow = text.iter().filter(|byte| b"[{".contains(byte)).count() <= 64;
+    if let Some(objects) = serde_json::from_slice::<Objects>(text).ok().filter(|_| shallow) {
+        let framed = framed.expect("a list of objects is a result");
+        assert_eq!(index(framed.rows), objects.len());
+        assert_eq!(decoded(Syntax::Json, text), objects.into_iter().map(Some).collect::<Vec<_>>());
+    } else if framed.is_some() {
+        decoded::<serde_json::Value>(Syntax::Json, text);
     }
+}
+
+/// Whatever is taken for a result can be decoded, or its flaw is told.
+fn framer_xml(text: &[u8]) {
+    same_in_pieces(text, told_by_xml);
+    if let Some(framed) = goes_on_anywhere(Syntax::Xml, text) {
+        let rows = decoded::<IgnoredAny>(Syntax::Xml, text);
+        assert!(rows.len() == index(framed.rows) || rows.iter().any(Option::is_none));
+    }
+}
+
+fn decoded<T: DeserializeOwned>(syntax: Syntax, text: &[u8]) -> Vec<Option<T>> {
+    let mut decoder = Decoder::<T>::new();
+    frame(syntax, text, &[], None).pages.iter().for_each(|page| decoder.push(page));
+    std::iter::from_fn(|| decoder.next()).map(Result::ok).collect()
 }
 
 /// A type that some cells fit and some do not.
@@ -266,7 +329,7 @@ struct Row {
 
 /// Rows are those of the `csv` crate's own decoder.
 fn decoder(text: &[u8]) {
-    let framing = frame(text, &vec![64; text.len() / 64], None);
+    let framing = frame(Syntax::Csv, text, &vec![64; text.len() / 64], None);
     if matches!(framing.result, Some(Ok(_))) {
         same_rows::<Row>(text, &framing);
         same_rows::<BTreeMap<String, String>>(text, &framing);
@@ -391,6 +454,8 @@ fn told_by_intake(text: &[u8], sizes: &[usize]) -> String {
         },
         "request" => Expect::Request { content_type: ContentType::Csv, at_most },
         "rows" => Expect::Rows { syntax: Syntax::Csv, have: None },
+        "json" => Expect::Rows { syntax: Syntax::Json, have: None },
+        "xml" => Expect::Rows { syntax: Syntax::Xml, have: None },
         _ => Expect::Whole { at_most },
     };
     let (head, body) = answer.into_parts();
@@ -746,7 +811,10 @@ fn batch(
     let count = match (operation, Document::read(&result)) {
         ("query", Ok(Document::ResultList(files))) => {
             let file = ask(org, "GET", &format!("{batch}/result/{}", files[0]), &[], b"")?;
-            return frame(file.body(), &[], None).result?.ok().map(|framed| framed.rows);
+            return frame(Syntax::Csv, file.body(), &[], None)
+                .result?
+                .ok()
+                .map(|framed| framed.rows);
         }
         (_, Ok(Document::Results(results))) => results.len(),
         (_, Ok(Document::ResultList(none))) => none.len(), // an empty JSON list is read as this

@@ -86,8 +86,8 @@ impl World {
         let spec = spec.seed(seed).bounds(bounds);
         let spec = if chance.once_in(8) { spec.record() } else { spec };
         let spec = match seed % 4 {
-            1 if !query => spec.content_type(ContentType::Json),
-            3 if !query => spec.content_type(ContentType::Xml),
+            1 => spec.content_type(ContentType::Json),
+            3 => spec.content_type(ContentType::Xml),
             _ => spec,
         };
         let (ended, per_batch) = (chance.once_in(2), 1 + chance.below(6));

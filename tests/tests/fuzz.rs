@@ -34,7 +34,9 @@ fn setting(name: &str) -> Option<u64> {
 /// The project's own seeds, and recorded documents where they are at hand.
 fn inputs(target: &str) -> Vec<Vec<u8>> {
     let mut inputs = seeds(target);
-    let of_documents = ["cutter", "records", "framer", "outcomes", "document"].contains(&target);
+    let of_documents =
+        ["cutter", "records", "framer", "framer_json", "framer_xml", "outcomes", "document"]
+            .contains(&target);
     if let Some(folder) = env::var_os("SFBULK_RECORDINGS").filter(|_| of_documents) {
         recordings(Path::new(&folder), &mut inputs);
     }

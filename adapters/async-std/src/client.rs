@@ -21,7 +21,7 @@ use futures_lite::{AsyncWriteExt, stream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sfbulk::login::Login;
-use sfbulk::rows::{BINARY_FIELDS, CsvText, Cutter, Decoder, InOrder, Limits, Outcome, Rows};
+use sfbulk::rows::{BINARY_FIELDS, Cutter, Decoder, InOrder, Limits, Outcome, Rows, Text};
 use sfbulk::{
     ContentType, Error, ErrorKind, Host, Job, Note, Page, Session, Spec, Summary, Transcript, Turn,
 };
@@ -181,18 +181,19 @@ impl Client {
     }
 
     /// The rows of a query, decoded. Columns are matched with the names of `T`'s fields as serde
-    /// sees them; an empty cell is `None`, since CSV cannot tell null from empty.
+    /// sees them; an empty cell is `None`, since CSV cannot tell null from empty. (A
+    /// [query](Self::fetch) in XML or JSON can.)
     pub fn query<T: DeserializeOwned>(&self, soql: impl Into<String>) -> Result<Records<T>, Error> {
         self.fetch(Spec::query(soql)).records()
     }
 
-    /// Writes the rows of a query as CSV; see [`Query::csv`].
+    /// Writes the rows of a query as CSV; see [`Query::write`].
     pub async fn query_csv(
         &self,
         soql: impl Into<String>,
         out: &mut (impl AsyncWrite + Unpin),
     ) -> Result<Summary, Error> {
-        self.fetch(Spec::query(soql)).csv(out).await
+        self.fetch(Spec::query(soql)).write(out).await
     }
 
     /// Writes the rows of a query into a file; see [`Query::file`].
@@ -475,19 +476,39 @@ impl Query {
         self
     }
 
-    /// The rows, decoded; see [`Client::query`].
+    /// The rows, decoded from the format that the [`Spec`] asks for, each as a
+    /// [`Decoder`] says. Null and empty are told apart in XML and JSON:
+    ///
+    /// ```no_run
+    /// use sfbulk_async_std::rows::Moment;
+    /// use sfbulk_async_std::{Client, ContentType, Spec, session_from_env};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Event { subject: Option<String>, activity_date_time: Option<Moment>, who: Option<Who> }
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Who { name: String }
+    ///
+    /// let spec = Spec::query("SELECT Subject, ActivityDateTime, Who.Name FROM Event");
+    /// let query = Client::new(session_from_env).fetch(spec.content_type(ContentType::Json));
+    /// let events: Result<Vec<Event>, _> = query.records()?.collect();
+    /// # Ok::<(), sfbulk_async_std::Error>(())
+    /// ```
     pub fn records<T: DeserializeOwned>(self) -> Result<Records<T>, Error> {
         Ok(Records { run: self.run()?, decoder: Decoder::new() })
     }
 
-    /// Writes the rows as CSV, as the server wrote them: one header, then every row. If this fails,
+    /// Writes the rows as the server wrote them, as one document of the format that the [`Spec`]
+    /// asks for: a CSV text with one header, a JSON list, a `queryResult` in XML. If this fails,
     /// or is dropped half-way, what was written is not the whole result.
-    pub async fn csv(self, out: &mut (impl AsyncWrite + Unpin)) -> Result<Summary, Error> {
+    pub async fn write(self, out: &mut (impl AsyncWrite + Unpin)) -> Result<Summary, Error> {
         let local = |e: std::io::Error| {
             Error::new(ErrorKind::Local, format!("the rows could not be written: {e}"))
         };
         let mut run = self.run()?;
-        let mut text = CsvText::new();
+        let mut text = Text::new(run.job().spec().syntax());
         while let Some(rows) = poll_fn(|cx| poll_rows(&mut run, cx)).await {
             for piece in text.pieces(&rows?) {
                 out.write_all(piece).await.map_err(local)?;
@@ -498,7 +519,7 @@ impl Query {
         poll_fn(|cx| run.poll_end(cx)).await
     }
 
-    /// Writes the rows, as [`csv`](Self::csv) does, into a file that has its name only once the
+    /// Writes the rows, as [`write`](Self::write) does, into a file that has its name only once the
     /// result is whole and on the disk; until then it is called `<name>.partial`. If this fails, or
     /// is dropped half-way, there is no file, or the one that had the name before.
     ///
@@ -511,7 +532,8 @@ impl Query {
         };
         let mut draft = file::create(name).await.map_err(local)?;
         let mut run = self.run()?;
-        let mut writer = file::Writer::new(&draft).map_err(local)?;
+        let syntax = run.job().spec().syntax();
+        let mut writer = file::Writer::new(&draft, syntax).map_err(local)?;
         while let Some(rows) = poll_fn(|cx| poll_rows(&mut run, cx)).await {
             match rows {
                 Ok(rows) => writer.write(rows).await.map_err(local)?,
@@ -519,7 +541,7 @@ impl Query {
                 Err(_) => {
                     drop((writer, draft));
                     draft = file::create(name).await.map_err(local)?;
-                    writer = file::Writer::new(&draft).map_err(local)?;
+                    writer = file::Writer::new(&draft, syntax).map_err(local)?;
                 }
             }
         }

@@ -6,7 +6,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use blocking::{Task, unblock};
-use sfbulk::rows::{CsvText, Rows};
+use sfbulk::Syntax;
+use sfbulk::rows::{Rows, Text};
 use sfbulk_draft::Draft;
 
 /// Creates the draft of a file.
@@ -24,12 +25,12 @@ pub(crate) async fn publish(draft: Draft) -> io::Result<()> {
 ///
 /// It has a handle of its own to the file, and the draft stays with whoever waits: so dropping both
 /// removes the file at once, even if a thread is still writing into it.
-pub(crate) struct Writer(Task<io::Result<(File, CsvText)>>);
+pub(crate) struct Writer(Task<io::Result<(File, Text)>>);
 
 impl Writer {
-    pub(crate) fn new(draft: &Draft) -> io::Result<Self> {
+    pub(crate) fn new(draft: &Draft, syntax: Syntax) -> io::Result<Self> {
         let file = draft.file().try_clone()?;
-        Ok(Self(unblock(move || Ok((file, CsvText::new())))))
+        Ok(Self(unblock(move || Ok((file, Text::new(syntax))))))
     }
 
     /// Begins to write a page, once the one before is written.

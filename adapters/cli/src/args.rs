@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use sfbulk::RecordId;
-use sfbulk_ureq::ContentType;
 use sfbulk_org::login::{CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME};
+use sfbulk_ureq::ContentType;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -82,6 +82,9 @@ With --chunk the rows come in the order in which chunks are done. A query that t
 split, with ORDER BY, LIMIT or a filter on an id, runs as it is. Each chunk counts against the
 org's daily batches.
 
+With --format json or xml the rows come as the org writes them, in one document: null is not empty
+there, parents are records of their own, and dates are milliseconds since 1970 in JSON.
+
 With --output the rows go to FILE.partial, which gets its name once the whole result is on disk.
 Without it, or with -O -, they go to stdout as they come: see the exit code before you trust them.
 A query with --output that was cut off is taken up by sfbulk resume; one to stdout cannot be.
@@ -127,7 +130,7 @@ pub(crate) enum Verb {
         #[arg(short, long)]
         yes: bool,
     },
-    /// The rows of a SOQL query as CSV
+    /// The rows of a SOQL query
     #[command(after_help = QUERY_HELP)]
     Query(Query),
     /// Goes on with a run that was stopped or killed, or that failed before its end
@@ -251,6 +254,9 @@ pub(crate) struct Query {
     pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) chunks: Chunks,
+    /// What the rows are written as: a CSV text, a JSON list, or an XML document
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = Format::Csv)]
+    pub(crate) format: Format,
     /// The file for the rows, which appears only when it is whole; - is stdout
     #[arg(short = 'O', long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,

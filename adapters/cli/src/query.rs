@@ -4,10 +4,10 @@ use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Seek, Write};
 use std::path::Path;
 
-use sfbulk::rows::{Batch, CsvText, Rows};
+use sfbulk::rows::{Batch, Rows, Text};
 use sfbulk_ureq::{
     Ask, Checkpoint, Draft, Error, ErrorInfo, ErrorKind, Host, Job, JobId, Note, Page, PkChunking,
-    Plain, Session, Spec, Summary,
+    Plain, Session, Spec, Summary, Syntax,
 };
 
 use crate::args::{Chunks, Manner, Query};
@@ -69,7 +69,7 @@ struct Begin<'a> {
 impl Begin<'_> {
     fn run(self) -> Result<Exit, Failure> {
         let Self { mut job, org, mut journal, output, manner, aborts } = self;
-        let sink = Sink::open(output)?;
+        let sink = Sink::open(output, job.spec().syntax())?;
         let target = org.target();
         let org = org.open()?;
         let mut progress = Progress::new(manner.quiet);
@@ -98,6 +98,7 @@ impl Begin<'_> {
 
 fn spec(args: &Query, soql: String) -> Spec {
     let spec = if args.all { Spec::query_all(soql) } else { Spec::query(soql) };
+    let spec = spec.content_type(args.format.content_type(false));
     let Chunks { chunk, chunk_parent, chunk_start } = &args.chunks;
     if chunk.is_none() {
         return spec;
@@ -292,7 +293,8 @@ impl Desk {
 /// Where the rows go.
 struct Sink {
     to: To,
-    text: CsvText,
+    text: Text,
+    syntax: Syntax,
     /// Whether rows came.
     begun: bool,
     nobody_reads: bool,
@@ -306,7 +308,7 @@ enum To {
 }
 
 impl Sink {
-    fn open(path: Option<&Path>) -> Result<Self, Failure> {
+    fn open(path: Option<&Path>, syntax: Syntax) -> Result<Self, Failure> {
         let to = match path {
             None => Ok(To::Stdout(io::stdout())),
             Some(path) if output::is_device(path) => output::create(path).map(To::Device),
@@ -316,7 +318,7 @@ impl Sink {
             let name = path.map(|path| path.display().to_string()).unwrap_or_default();
             Failure::nothing_sent(in_words(&error)).of_file(&name)
         })?;
-        Ok(Self { to, text: CsvText::new(), begun: false, nobody_reads: false })
+        Ok(Self { to, text: Text::new(syntax), syntax, begun: false, nobody_reads: false })
     }
 
     /// What is to be said of the rows that came if they are not all.
@@ -339,7 +341,7 @@ impl Sink {
         let To::Draft(draft) = &self.to else { return Ok(false) };
         draft.file().set_len(0)?;
         draft.file().rewind()?;
-        (self.text, self.begun) = (CsvText::new(), false);
+        (self.text, self.begun) = (Text::new(self.syntax), false);
         Ok(true)
     }
 

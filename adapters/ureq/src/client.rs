@@ -16,8 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sfbulk::login::Login;
 use sfbulk::rows::{
-    BINARY_FIELDS, Batch, CsvText, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows,
-    Source,
+    BINARY_FIELDS, Batch, Cutter, Decoder, InOrder, Limits, Outcome, RowSource, Rows, Source, Text,
 };
 use sfbulk::{
     Ask, Checkpoint, ContentType, Error, ErrorInfo, ErrorKind, Host, Job, Note, Page, Session,
@@ -148,18 +147,19 @@ impl Client {
     }
 
     /// The rows of a query, decoded. Columns are matched with the names of `T`'s fields as serde
-    /// sees them; an empty cell is `None`, since CSV cannot tell null from empty.
+    /// sees them; an empty cell is `None`, since CSV cannot tell null from empty. (A
+    /// [query](Self::fetch) in XML or JSON can.)
     pub fn query<T: DeserializeOwned>(&self, soql: impl Into<String>) -> Result<Records<T>, Error> {
         self.fetch(Spec::query(soql)).records()
     }
 
-    /// Writes the rows of a query as CSV; see [`Query::csv`].
+    /// Writes the rows of a query as CSV; see [`Query::write`].
     pub fn query_csv(
         &self,
         soql: impl Into<String>,
         out: &mut impl Write,
     ) -> Result<Summary, Error> {
-        self.fetch(Spec::query(soql)).csv(out)
+        self.fetch(Spec::query(soql)).write(out)
     }
 
     /// Writes the rows of a query into a file; see [`Query::file`].
@@ -409,20 +409,40 @@ impl Query {
         self
     }
 
-    /// The rows, decoded; see [`Client::query`].
+    /// The rows, decoded from the format that the [`Spec`] asks for, each as a
+    /// [`Decoder`] says. Null and empty are told apart in XML and JSON:
+    ///
+    /// ```no_run
+    /// use sfbulk_ureq::rows::Moment;
+    /// use sfbulk_ureq::{Client, ContentType, Spec, session_from_env};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Event { subject: Option<String>, activity_date_time: Option<Moment>, who: Option<Who> }
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// #[serde(rename_all = "PascalCase")]
+    /// struct Who { name: String }
+    ///
+    /// let spec = Spec::query("SELECT Subject, ActivityDateTime, Who.Name FROM Event");
+    /// let query = Client::new(session_from_env).fetch(spec.content_type(ContentType::Json));
+    /// let events: Result<Vec<Event>, _> = query.records()?.collect();
+    /// # Ok::<(), sfbulk_ureq::Error>(())
+    /// ```
     pub fn records<T: DeserializeOwned>(self) -> Result<Records<T>, Error> {
         Ok(Records { run: self.run()?, decoder: Decoder::new() })
     }
 
-    /// Writes the rows as CSV, as the server wrote them: one header, then every row. If this fails,
+    /// Writes the rows as the server wrote them, as one document of the format that the [`Spec`]
+    /// asks for: a CSV text with one header, a JSON list, a `queryResult` in XML. If this fails,
     /// what was written is not the whole result.
-    pub fn csv(self, out: &mut impl Write) -> Result<Summary, Error> {
+    pub fn write(self, out: &mut impl Write) -> Result<Summary, Error> {
         let mut run = self.run()?;
         run.write(out)?;
         run.end()
     }
 
-    /// Writes the rows, as [`csv`](Self::csv) does, into a file that has its name only once the
+    /// Writes the rows, as [`write`](Self::write) does, into a file that has its name only once the
     /// result is whole and on the disk; until then it is a [`Draft`]. If this fails there is no
     /// file, or the one that had the name before.
     pub fn file(self, name: impl AsRef<Path>) -> Result<Summary, Error> {
@@ -618,12 +638,12 @@ impl Run {
         }
     }
 
-    /// Writes all rows as CSV.
+    /// Writes all rows as one document.
     fn write(&mut self, out: &mut impl Write) -> Result<(), Error> {
         let local = |e: std::io::Error| {
             Error::new(ErrorKind::Local, format!("the rows could not be written: {e}"))
         };
-        let mut text = CsvText::new();
+        let mut text = Text::new(self.job.spec().syntax());
         while let Some(rows) = self.rows()? {
             for piece in text.pieces(&rows) {
                 out.write_all(piece).map_err(local)?;

@@ -49,7 +49,7 @@ pub(super) fn read(response: &Response<Bytes>) -> Result<Answer, Error> {
         Error::new(ErrorKind::Login, message).advise("check the address of the login host")
     };
     let text = std::str::from_utf8(response.body()).map_err(|_| unreadable())?;
-    let (_, mut tree) = xml::read(text).map_err(|_| unreadable())?;
+    let (_, mut tree) = xml::read(text, xml::keep).map_err(|_| unreadable())?;
     let result = tree.pointer_mut("/Body/loginResponse/result").ok_or_else(unreadable)?;
     if result["passwordExpired"] == "true" {
         return Err(refused(

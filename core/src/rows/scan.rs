@@ -243,7 +243,7 @@ impl State {
 }
 
 /// Bit `i` of the result is the parity of the bits of `mask` up to `i`.
-fn parity(mut mask: u64) -> u64 {
+pub(super) fn parity(mut mask: u64) -> u64 {
     for shift in [1, 2, 4, 8, 16, 32] {
         mask ^= mask << shift;
     }
@@ -256,7 +256,7 @@ fn parity(mut mask: u64) -> u64 {
 /// folded into one, in which bit `r` of byte `c` speaks of row `r`, column `c`. What is wanted is
 /// the transpose: bit `c` of byte `r`.
 #[inline]
-fn mask(block: &[u8; BLOCK], byte: u8) -> u64 {
+pub(super) fn mask(block: &[u8; BLOCK], byte: u8) -> u64 {
     let mut found = [0u8; BLOCK];
     for (i, found) in found.iter_mut().enumerate() {
         *found = if block[i] == byte { 1 << (i / 8) } else { 0 };
