@@ -6,6 +6,7 @@
 //! its journal says in the arguments' place.
 
 use std::io::{self, IsTerminal};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sfbulk::rows::Limits;
@@ -46,7 +47,7 @@ pub(crate) fn run(operation: &Operation, args: &Load) -> Result<Exit, Failure> {
 }
 
 fn load(operation: &Operation, args: &Load) -> Result<Exit, Failure> {
-    let job = Job::new(spec(operation, args))?;
+    let job = Job::new(spec(operation, args)?)?;
     let org = Choice::of(args.common.org.as_deref())?;
     let asks = must_ask(operation)?;
     let journal = Journal::begin()?;
@@ -90,7 +91,7 @@ struct Begin<'a> {
 impl Begin<'_> {
     fn run(self, plan: Plan, asks: bool) -> Result<Exit, Failure> {
         let Self { mut job, org, mut journal, input, places, manner, aborts } = self;
-        let columns = Columns::of(&input, &plan.operation)?;
+        let columns = Columns::of(&input, &plan.operation, job.spec().transforms())?;
         let limits = Limits { records: plan.batch_size, ..Limits::default() };
         let total = input.judge(&columns, limits)?;
         let mut results = Results::prepare(&input, columns.clone(), &plan.operation, places)?;
@@ -177,13 +178,26 @@ fn keep(failure: Failure, input: &Input, results: &mut Results<'_>, total: u64) 
     }
 }
 
-fn spec(operation: &Operation, args: &Load) -> Spec {
+fn spec(operation: &Operation, args: &Load) -> Result<Spec, Failure> {
     let spec = common(operation.spec(&args.object), &args.common);
     let spec = match args.parallel {
         Some(parallel) => spec.parallel(parallel.into()),
         None => spec,
     };
-    if args.serial { spec.serial() } else { spec }
+    let spec = args.assignment_rule.into_iter().fold(spec, Spec::assignment_rule);
+    let spec = args.line_ending.into_iter().fold(spec, Spec::line_ending);
+    let spec = match &args.transformation {
+        Some(file) => spec.transformation(transformation(file)?),
+        None => spec,
+    };
+    Ok(if args.serial { spec.serial() } else { spec })
+}
+
+fn transformation(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let why = format!("the transformation spec cannot be read: {error}");
+        Failure::nothing_sent(why).of_file(&file.display().to_string())
+    })
 }
 
 fn places(args: &Load, input: &Input) -> Result<Places, Failure> {
