@@ -26,11 +26,11 @@ const ROOM: usize = 64 << 10;
 
 /// A body, packed; `None` if that makes it no smaller. Equal bodies give equal bytes.
 pub(crate) fn pack(plain: &[u8]) -> Option<Bytes> {
-    let mut packer = Compress::new_gzip(LEVEL, WINDOW);
+    let mut deflate = Compress::new_gzip(LEVEL, WINDOW);
     let mut packed = Vec::with_capacity(plain.len() / 4 + ROOM);
     loop {
-        let rest = plain.get(usize::try_from(packer.total_in()).ok()?..)?;
-        match packer.compress_vec(rest, &mut packed, FlushCompress::Finish).ok()? {
+        let rest = plain.get(usize::try_from(deflate.total_in()).ok()?..)?;
+        match deflate.compress_vec(rest, &mut packed, FlushCompress::Finish).ok()? {
             Status::StreamEnd => break,
             Status::Ok | Status::BufError if packed.len() < plain.len() => packed.reserve(ROOM),
             Status::Ok | Status::BufError => return None,

@@ -401,6 +401,11 @@ impl Spec {
         self.content_type.is_zip()
     }
 
+    /// Whether the columns of its rows are foreign, and the server transforms them.
+    pub fn transforms(&self) -> bool {
+        self.transformation.is_some()
+    }
+
     /// The columns a query selects, if its list holds nothing but field names: the header of a
     /// result that has no rows, and therefore none of the server's.
     pub fn columns(&self) -> Option<Vec<&str>> {

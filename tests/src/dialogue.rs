@@ -190,6 +190,7 @@ fn noted(note: &Note) -> String {
         Note::Orphan => "a job may be left behind, empty".into(),
         Note::Closed(job) => format!("closed job {job}"),
         Note::Aborted(job) => format!("aborted job {job}"),
+        Note::Warning(words) => format!("the server warns: {words}"),
         Note::LeftOpen { job, why } => format!("job {job} is left open: {why}"),
     }
 }

@@ -35,7 +35,7 @@ pub struct Fault {
 }
 
 const ALL: &[Kind] = &Kind::ALL;
-const WRITES: &[Kind] = &[Kind::Create, Kind::Submit, Kind::Close, Kind::Abort];
+const WRITES: &[Kind] = &[Kind::Create, Kind::Transform, Kind::Submit, Kind::Close, Kind::Abort];
 const DOCUMENTS: &[Kind] =
     &[Kind::Create, Kind::Submit, Kind::List, Kind::Count, Kind::Inspect, Kind::Close, Kind::Abort];
 const DATA: &[Kind] = &[Kind::Result, Kind::File];

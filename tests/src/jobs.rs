@@ -7,7 +7,7 @@ use http::Response;
 use sfbulk::rows::Fate;
 use sfbulk::{ContentType, Time};
 
-use crate::document::{answer, document, error, members};
+use crate::document::{CSV, answer, document, error, members, page};
 use crate::records;
 
 /// A job.
@@ -23,6 +23,8 @@ pub(crate) struct Job {
     pub(crate) batches: Vec<Batch>,
     /// Whether its document tells how many batches it has.
     pub(crate) counts: bool,
+    /// Whether it knows how to read its batches.
+    pub(crate) ready: bool,
     /// How many records of the table go into each chunk of a query, if it is split.
     pub(crate) chunk: Option<usize>,
 }
@@ -103,6 +105,15 @@ impl Job {
             }
         }
         answer(200, &self.document(now))
+    }
+
+    /// Takes a transformation spec: one, and before the first batch.
+    pub(crate) fn transform(&mut self) -> Response<Bytes> {
+        if self.state != "Open" || self.ready || !self.batches.is_empty() {
+            return error(400, "InvalidJobState", "The job takes no spec, or has one");
+        }
+        self.ready = true;
+        page(201, CSV, "")
     }
 
     pub(crate) fn progress(&self, batch: &Batch, now: Time) -> Progress {

@@ -367,7 +367,7 @@ impl Offline {
     }
 
     /// The request is at the server: schedules what will be seen of the answer.
-    fn arrives(&mut self, Call { tag, request, expect }: Call) {
+    fn arrives(&mut self, Call { tag, request, expect, .. }: Call) {
         let mut at = self.now + self.delay();
         match self.server.handle(self.now, &request) {
             Ok(answer) => {
@@ -446,9 +446,13 @@ pub fn take_in(expect: &Expect, answer: Response<Bytes>, piece: usize) -> (Vec<P
     let mut intake = expect.open(head);
     let mut pages = Vec::new();
     for piece in body.chunks(piece.min(body.len().max(1))) {
-        match intake.push(piece) {
-            Ok(page) => pages.extend(page),
-            Err(failure) => return (pages, Reply::Failed(failure)),
+        let mut taken = intake.push(piece);
+        while let Ok(Some(page)) = taken {
+            pages.push(page);
+            taken = intake.more();
+        }
+        if let Err(failure) = taken {
+            return (pages, Reply::Failed(failure));
         }
     }
     let (page, reply) = intake.finish();

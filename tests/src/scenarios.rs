@@ -15,6 +15,9 @@ use crate::server::Server;
 
 const SOQL: &str = "SELECT Id, Name FROM Account";
 
+/// Reads rows whose column is not named like the field.
+pub(crate) const TRANSFORMATION: &str = "Salesforce Field,Csv Header,Value,Hint\nName,Firm,,\n";
+
 /// A situation.
 #[derive(Debug)]
 pub struct Scenario {
@@ -115,6 +118,11 @@ fn slow() -> Server {
     server().takes(Duration::from_secs(24 * 3600))
 }
 
+/// A load of rows whose column is named otherwise.
+fn transformed() -> Spec {
+    Spec::insert("Account").transformation(TRANSFORMATION)
+}
+
 /// The nth request of this kind goes otherwise.
 fn but(kind: Kind, nth: usize, deviation: Deviation) -> Server {
     server().but(kind, nth, deviation)
@@ -176,6 +184,13 @@ fn good() -> Vec<Scenario> {
             server(),
         )
         .spec(serial),
+        Scenario::load(
+            "transformed_load",
+            "a load whose columns the server transforms",
+            &["a", "b", "c"],
+            server().transforms(),
+        )
+        .spec(transformed()),
     ]
 }
 
@@ -290,6 +305,15 @@ fn trouble() -> Vec<Scenario> {
             but(Kind::Result, 1, empty),
         ),
         Scenario::load(
+            "deprecated_version",
+            "a warning that the API's version will go is passed on once",
+            &["a"],
+            [Kind::Create, Kind::Submit].into_iter().fold(server(), |server, kind| {
+                let warning = "299 - \"This API is deprecated and will be removed\"";
+                server.but(kind, 1, Deviation::Headed("warning", warning))
+            }),
+        ),
+        Scenario::load(
             "unsent_batch",
             "a request that never left is sent again",
             &["a"],
@@ -375,6 +399,13 @@ fn lost_answers() -> Vec<Scenario> {
             &["a"],
             but(Kind::Close, 1, lost()),
         ),
+        Scenario::load(
+            "lost_transformation",
+            "a job that may have its spec, and refuses it, is left for another",
+            &["a", "b", "c"],
+            but(Kind::Transform, 1, lost()).transforms(),
+        )
+        .spec(transformed()),
         Scenario::query(
             "lost_query",
             "a lost answer to a query is asked for again",

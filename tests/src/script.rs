@@ -12,6 +12,8 @@ use crate::document::{element, text};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Create,
+    /// The upload of a transformation spec.
+    Transform,
     Submit,
     List,
     /// How many batches the server counts in a job.
@@ -27,8 +29,9 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Create,
+        Self::Transform,
         Self::Submit,
         Self::List,
         Self::Count,
@@ -46,6 +49,7 @@ impl Kind {
             (true, 5) => Self::Create,
             (true, 6) if element(&text(request.body()), "state") == "Aborted" => Self::Abort,
             (true, 6) => Self::Close,
+            (true, _) if path.ends_with("/spec") => Self::Transform,
             (true, _) => Self::Submit,
             (false, 6) => Self::Count,
             (false, 7) => Self::List,

@@ -57,6 +57,8 @@ pub struct Server {
     rewrites: bool,
     /// Its jobs tell how many batches they have.
     counts: bool,
+    /// Its jobs turn batches away until they have a transformation spec.
+    transforms: bool,
     deviations: BTreeMap<(Kind, usize), Deviation>,
     /// What goes wrong beside that, by chance or by number.
     pub trouble: Option<Trouble>,
@@ -80,6 +82,7 @@ impl Default for Server {
             lags: false,
             rewrites: false,
             counts: true,
+            transforms: false,
             deviations: BTreeMap::new(),
             trouble: None,
             seen: BTreeMap::new(),
@@ -96,6 +99,14 @@ impl Server {
     #[must_use]
     pub fn but(mut self, kind: Kind, nth: usize, deviation: Deviation) -> Self {
         self.deviations.insert((kind, nth), deviation);
+        self
+    }
+
+    /// Its jobs turn batches away until they have a transformation spec: no column has the name of a
+    /// field.
+    #[must_use]
+    pub fn transforms(mut self) -> Self {
+        self.transforms = true;
         self
     }
 
@@ -309,6 +320,7 @@ impl Server {
             }
             (None, ["job", job]) => answer(200, &self.job(job).document(now)),
             (Some(CSV | JSON | XML), ["job", job, "batch"]) => self.add(now, job, request.body()),
+            (Some(CSV), ["job", job, "spec"]) => self.job(job).transform(),
             (None, ["job", job, "batch"]) => self.list(now, job, None),
             (None, ["job", job, "batch", batch, "request"]) => self.request(job, batch),
             (None, ["job", job, "batch", batch, "result"]) => self.result(now, job, batch),
@@ -330,6 +342,7 @@ impl Server {
             ended: None,
             batches: Vec::new(),
             counts: self.counts,
+            ready: !self.transforms,
             chunk: size.map(|size| size.parse().unwrap()),
         };
         let answer = answer(201, &job.document(now));
@@ -348,6 +361,9 @@ impl Server {
         let records = if query { Vec::new() } else { records(body) };
         if state != "Open" {
             return error(400, "InvalidJobState", &format!("Job is {state}"));
+        }
+        if !self.job(job).ready {
+            return error(400, "InvalidBatch", "Field name not found : Firm");
         }
         if full {
             return error(400, "ExceededQuota", "ApiBatchItems Limit exceeded.");

@@ -453,6 +453,7 @@ fn told_by_intake(text: &[u8], sizes: &[usize]) -> String {
             at_most,
         },
         "request" => Expect::Request { content_type: ContentType::Csv, at_most },
+        "nothing" => Expect::Nothing { at_most },
         "rows" => Expect::Rows { syntax: Syntax::Csv, have: None },
         "json" => Expect::Rows { syntax: Syntax::Json, have: None },
         "xml" => Expect::Rows { syntax: Syntax::Xml, have: None },
@@ -466,9 +467,13 @@ fn told_by_intake(text: &[u8], sizes: &[usize]) -> String {
         None => {}
     };
     for piece in pieces(&body, sizes) {
-        match intake.push(piece) {
-            Ok(page) => take(page),
-            Err(_) => return "failed".into(),
+        let mut taken = intake.push(piece);
+        while let Ok(Some(page)) = taken {
+            take(Some(page));
+            taken = intake.more();
+        }
+        if taken.is_err() {
+            return "failed".into();
         }
     }
     let (page, reply) = intake.finish();

@@ -19,6 +19,7 @@ use crate::jobs::fates;
 use crate::offline::{Offline, Said};
 use crate::oracle::{End, Oracle};
 use crate::records::{batches_of, records};
+use crate::scenarios::TRANSFORMATION;
 use crate::script::Kind;
 use crate::server::{INSTANCE, Server};
 
@@ -84,6 +85,8 @@ impl World {
         };
         let bounds = Bounds { parallel: 1 + chance.index(5), ..Bounds::default() };
         let spec = spec.seed(seed).bounds(bounds);
+        let transforms = !query && seed % 4 == 2; // no chance is spent on it: seeds stay what they were
+        let spec = if transforms { spec.transformation(TRANSFORMATION) } else { spec };
         let spec = if chance.once_in(8) { spec.record() } else { spec };
         let spec = match seed % 4 {
             1 => spec.content_type(ContentType::Json),
@@ -97,6 +100,7 @@ impl World {
         let batches = input.batches();
         let oracle = oracle(&batches, insert, table.clone());
         let server = server(&mut chance, table, bounded);
+        let server = if transforms { server.transforms() } else { server };
         let offline = Offline::new(Job::new(spec.clone()).unwrap(), batches, server);
         let mut world = Self { offline, oracle, spec, input, bounded, chance, runs: 0 };
         world.offline.starts_over = true;

@@ -61,6 +61,20 @@ fn a_csv_text_is_refused_where_rows_are_sent_as_something_else() {
 }
 
 #[test]
+fn what_is_compressed_both_ways_is_the_same_rows() {
+    let (_server, client) = org();
+    let csv: String = "Name,BillingCity\n".to_owned() + &"Northwind,Oslo\n".repeat(2_000);
+    let load = client.load(Spec::insert("Account").gzip(true));
+    let mut outcomes = load.csv(std::io::Cursor::new(csv)).unwrap();
+    assert!(outcomes.by_ref().all(|row| row.unwrap().success()));
+    assert_eq!(outcomes.summary().created, 2_000);
+    let mut text = Vec::new();
+    let query = client.fetch(Spec::query("SELECT Name, BillingCity FROM Account").gzip(true));
+    assert_eq!(query.csv(&mut text).unwrap().rows, 2_000);
+    assert_eq!(text.split(|byte| *byte == b'\n').count(), 2_002);
+}
+
+#[test]
 fn a_csv_text_is_loaded_as_it_is() {
     let (_server, client) = org();
     let outcomes = load_csv(&client, SEVEN);

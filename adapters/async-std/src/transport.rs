@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use blocking::unblock;
 use bytes::Bytes;
 use http::header::{HOST, USER_AGENT};
 use http::uri::PathAndQuery;
@@ -133,6 +134,7 @@ impl Transport {
         let Some(to) = Target::of(call.request.uri()) else {
             return Err(Failure::unconnected("the address has no host"));
         };
+        let call = if call.packs() { unblock(|| call.packed()).await } else { call };
         let (answer, mut connection) =
             self.send(addressed(call.request.map(Full::new)), &to).await?;
         let (head, mut body) = answer.into_parts();
@@ -142,8 +144,10 @@ impl Transport {
                 Ok(piece) => piece,
                 Err(why) => return Ok(intake.broke_off(why)),
             };
-            if let Some(page) = intake.push(&piece)? {
-                tray.lay(page).await;
+            let mut page = intake.push(&piece)?;
+            while let Some(whole) = page {
+                tray.lay(whole).await;
+                page = intake.more()?;
             }
         }
         if connection.is_open().await {

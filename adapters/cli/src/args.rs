@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use sfbulk::RecordId;
 use sfbulk_org::login::{CLIENT_ID, CLIENT_SECRET, PASSWORD, USERNAME};
-use sfbulk_ureq::ContentType;
+use sfbulk_ureq::{ContentType, LineEnding, RecordId};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -208,6 +207,15 @@ pub(crate) struct Load {
     #[arg(long, value_name = "N", conflicts_with = "serial",
           value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) parallel: Option<u8>,
+    /// A transformation spec: FILE tells which columns go into which fields
+    #[arg(long, value_name = "FILE")]
+    pub(crate) transformation: Option<PathBuf>,
+    /// The assignment rule that gives cases or leads their owner
+    #[arg(long, value_name = "ID", value_parser = record_id)]
+    pub(crate) assignment_rule: Option<RecordId>,
+    /// How the org reads line ends within values
+    #[arg(long, value_name = "HOW", value_parser = line_ending)]
+    pub(crate) line_ending: Option<LineEnding>,
     /// The file for rows that succeeded
     #[arg(long, value_name = "FILE")]
     pub(crate) success: Option<PathBuf>,
@@ -303,6 +311,26 @@ pub(crate) struct Manner {
     pub(crate) detach: bool,
 }
 
+fn record_id(text: &str) -> Result<RecordId, String> {
+    text.parse().map_err(|error: sfbulk_ureq::Error| error.message().to_owned())
+}
+
+fn line_ending(text: &str) -> Result<LineEnding, &'static str> {
+    match text {
+        "lf" => Ok(LineEnding::Lf),
+        "crlf" => Ok(LineEnding::Crlf),
+        _ => Err("lf or crlf"),
+    }
+}
+
+fn on_or_off(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("on or off"),
+    }
+}
+
 /// A whole number and its unit.
 fn duration(text: &str) -> Result<Duration, &'static str> {
     let units = [("s", 1), ("m", 60), ("h", 3600)];
@@ -321,4 +349,10 @@ pub(crate) struct Common {
     /// The API version to speak, for example 64.0 [default: 66.0]
     #[arg(long, value_name = "VERSION")]
     pub(crate) api_version: Option<String>,
+    /// Whether bodies are compressed on their way [default: on, but off within this machine]
+    #[arg(long, value_name = "on|off", value_parser = on_or_off)]
+    pub(crate) gzip: Option<bool>,
+    /// A batch that the org cannot finish at once fails, instead of being tried again by the org
+    #[arg(long)]
+    pub(crate) no_server_retry: bool,
 }

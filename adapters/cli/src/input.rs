@@ -325,7 +325,8 @@ pub(crate) struct Columns {
 
 impl Columns {
     /// Fails if a column is missing that the operation needs, or a name cannot be meant.
-    pub(crate) fn of(input: &Input, operation: &Operation) -> Result<Self, Failure> {
+    /// Columns that the org transforms may have any name.
+    pub(crate) fn of(input: &Input, operation: &Operation, foreign: bool) -> Result<Self, Failure> {
         let header = input.header();
         if header.is_empty() {
             return Ok(Self::default()); // judging the input comes next, and says what is wrong
@@ -337,12 +338,14 @@ impl Columns {
             ));
         }
         let names = cells(&header);
-        if let Some(wanted) = operation.needs().filter(|wanted| find(&names, wanted).is_none()) {
+        let needs = operation.needs().filter(|_| !foreign);
+        if let Some(wanted) = needs.filter(|wanted| find(&names, wanted).is_none()) {
             let message = format!("there is no column {wanted}, and {} needs it", operation.verb());
             return fail(message);
         }
         let columns = Self::select(&names, operation.takes_only_id());
-        match names.iter().enumerate().find(|(i, name)| columns.sends(*i) && has_blanks(name)) {
+        let sent = |(i, name): &(usize, &String)| columns.sends(*i) && has_blanks(name);
+        match names.iter().enumerate().find(sent).filter(|_| !foreign) {
             Some((i, name)) => {
                 fail(format!("column {}, {name:?}, has blanks around its name", i + 1))
             }

@@ -6,6 +6,7 @@
 //! its journal says in the arguments' place.
 
 use std::io::{self, IsTerminal};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sfbulk::rows::{Limits, Source};
@@ -70,7 +71,7 @@ pub(crate) fn run(operation: &Operation, args: &Load) -> Result<Exit, Failure> {
 }
 
 fn load(operation: &Operation, args: &Load) -> Result<Exit, Failure> {
-    let job = Job::new(spec(operation, args))?;
+    let job = Job::new(spec(operation, args)?)?;
     let org = Choice::of(args.common.org.as_deref())?;
     let asks = must_ask(operation)?;
     let journal = Journal::begin()?;
@@ -115,7 +116,7 @@ struct Begin<'a> {
 impl Begin<'_> {
     fn run(self, plan: Plan, asks: bool) -> Result<Exit, Failure> {
         let Self { mut job, org, mut journal, input, places, manner, aborts } = self;
-        let columns = Columns::of(&input, &plan.operation)?;
+        let columns = Columns::of(&input, &plan.operation, job.spec().transforms())?;
         if plan.files.is_some() {
             // Is it CSV? Only then can its rows be read.
             let mut text = batches(input.reader(), &columns, Syntax::Csv, plan.limits());
@@ -208,14 +209,27 @@ fn keep(failure: Failure, input: &Input, results: &mut Results<'_>, total: u64) 
     }
 }
 
-fn spec(operation: &Operation, args: &Load) -> Spec {
+fn spec(operation: &Operation, args: &Load) -> Result<Spec, Failure> {
     let spec = common(operation.spec(&args.object), &args.common);
     let spec = match args.parallel {
         Some(parallel) => spec.parallel(parallel.into()),
         None => spec,
     };
-    let spec = if args.serial { spec.serial() } else { spec };
-    spec.content_type(args.format.content_type(Files::of(args).is_some()))
+    let spec = spec.content_type(args.format.content_type(Files::of(args).is_some()));
+    let spec = args.assignment_rule.into_iter().fold(spec, Spec::assignment_rule);
+    let spec = args.line_ending.into_iter().fold(spec, Spec::line_ending);
+    let spec = match &args.transformation {
+        Some(file) => spec.transformation(transformation(file)?),
+        None => spec,
+    };
+    Ok(if args.serial { spec.serial() } else { spec })
+}
+
+fn transformation(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file).map_err(|error| {
+        let why = format!("the transformation spec cannot be read: {error}");
+        Failure::nothing_sent(why).of_file(&file.display().to_string())
+    })
 }
 
 /// The input, which is made if a folder was named.

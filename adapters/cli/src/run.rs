@@ -18,10 +18,12 @@ use crate::progress::{Count, Progress, Took};
 /// What all verbs have in common. The seed keeps clients that start together apart.
 pub(crate) fn common(spec: Spec, args: &Common) -> Spec {
     let spec = spec.seed(RandomState::new().hash_one(std::process::id()));
-    match &args.api_version {
+    let spec = match &args.api_version {
         Some(version) => spec.version(version),
         None => spec,
-    }
+    };
+    let spec = args.gzip.into_iter().fold(spec, Spec::gzip);
+    if args.no_server_retry { spec.no_server_retries() } else { spec }
 }
 
 pub(crate) fn introduce(progress: &mut Progress, org: &Org) {
@@ -82,6 +84,7 @@ pub(crate) fn say(progress: &mut Progress, note: Note) {
         Note::Unchecked { why } => {
             progress.say(format_args!("the org's allowances are not known: {}", Plain(&why)));
         }
+        Note::Warning(words) => progress.warn(format_args!("the org warns: {}", Plain(&words))),
         Note::Orphan => {
             progress.warn("the answer to the job's creation was lost; it may stay behind, empty");
         }

@@ -70,30 +70,32 @@ impl Transport {
     }
 
     /// Performs a call; `deliver` takes the pages of its answer and says whether anybody still
-    /// wants them.
-    pub(crate) fn perform(&self, call: Call, mut deliver: impl FnMut(Page) -> bool) -> Reply {
-        let unwanted = || Reply::Failed(Failure::Lost("nobody waits for it any more".into()));
-        let response = match self.send(call.request) {
-            Ok(response) => response,
-            Err(error) => return Reply::Failed(failure(&error)),
-        };
+    /// wants them. It is packed here, in a thread of its own.
+    pub(crate) fn perform(&self, call: Call, deliver: impl FnMut(Page) -> bool) -> Reply {
+        self.receive(call.packed(), deliver).unwrap_or_else(Reply::Failed)
+    }
+
+    fn receive(&self, call: Call, mut deliver: impl FnMut(Page) -> bool) -> Result<Reply, Failure> {
+        let unwanted = || Failure::Lost("nobody waits for it any more".into());
+        let mut hand_on = |page| if deliver(page) { Ok(()) } else { Err(unwanted()) };
+        let response = self.send(call.request).map_err(|error| failure(&error))?;
         let (head, body) = response.into_parts();
         let mut intake = call.expect.open(head);
         let mut body = body.into_reader();
         loop {
-            let taken = match body.read(intake.space()) {
+            let mut page = match body.read(intake.space()) {
                 Ok(0) => break,
-                Ok(n) => intake.filled(n),
-                Err(error) => return intake.broke_off(error),
+                Ok(n) => intake.filled(n)?,
+                Err(error) => return Ok(intake.broke_off(error)),
             };
-            match taken.map(|page| page.is_none_or(&mut deliver)) {
-                Ok(true) => {}
-                Ok(false) => return unwanted(),
-                Err(failure) => return Reply::Failed(failure),
+            while let Some(whole) = page {
+                hand_on(whole)?;
+                page = intake.more()?;
             }
         }
         let (page, reply) = intake.finish();
-        if page.is_none_or(deliver) { reply } else { unwanted() }
+        page.map_or(Ok(()), hand_on)?;
+        Ok(reply)
     }
 
     /// Gets a session from a login, another one than that which has `expired`, and waits where the

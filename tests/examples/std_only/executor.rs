@@ -22,7 +22,7 @@ pub(crate) fn run(job: &mut Job, quiet: Duration, host: &mut impl Host) -> Resul
         match job.turn(now(), host) {
             Some(Turn::Send(call)) => {
                 let tag = call.tag;
-                let reply = perform(&call, quiet, |page| job.deliver(tag, page, host));
+                let reply = perform(&call.packed(), quiet, |page| job.deliver(tag, page, host));
                 job.reply(tag, now(), reply.unwrap_or_else(Reply::Failed));
             }
             Some(Turn::Wait(Some((until, _)))) => std::thread::sleep(until.saturating_since(now())),
@@ -51,7 +51,13 @@ fn perform(call: &Call, quiet: Duration, mut deliver: impl FnMut(Page)) -> Resul
             _ if in_chunks => return Ok(intake.broke_off("HTTP/1.0 knows no chunks")),
             Ok(0) if length.is_some() && body.limit() > 0 => return Ok(intake.broke_off("hung up")),
             Ok(0) => break,
-            Ok(n) => intake.filled(n)?.into_iter().for_each(&mut deliver),
+            Ok(n) => {
+                let mut page = intake.filled(n)?;
+                while let Some(whole) = page {
+                    deliver(whole);
+                    page = intake.more()?;
+                }
+            }
             Err(error) => return Ok(intake.broke_off(error)),
         }
     }

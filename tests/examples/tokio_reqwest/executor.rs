@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_lite::FutureExt;
 use sfbulk::{Call, Error, Failure, Host, Job, Page, Reply, Summary, Tag, Time, Turn};
 use tokio::sync::mpsc::{Sender, channel};
-use tokio::task::{JoinSet, yield_now};
+use tokio::task::{JoinSet, spawn_blocking, yield_now};
 use tokio::time::timeout;
 
 /// The slowest upload borne, in bytes a second: how far it is, nobody tells before the answer.
@@ -47,7 +47,9 @@ pub(crate) async fn run(job: &mut Job, net: &Net, host: &mut impl Host) -> Resul
 }
 
 async fn perform(net: Net, call: Call, events: &Sender<Event>) -> Result<Reply, Failure> {
-    let ((client, silence), Call { tag, request, expect }) = (net, call);
+    let call = if call.packs() { spawn_blocking(|| call.packed()).await } else { Ok(call) };
+    let call = call.map_err(Failure::unconnected)?;
+    let ((client, silence), Call { tag, request, expect, .. }) = (net, call);
     let upload = Duration::from_secs(request.body().len() as u64 / SLOWEST);
     yield_now().await; // idle connections see to it first that they were closed, or hold surprises
     let answer = timeout(silence + upload, client.execute(request.try_into().map_err(failure)?));
@@ -56,14 +58,15 @@ async fn perform(net: Net, call: Call, events: &Sender<Event>) -> Result<Reply, 
     (head.status, head.headers) = (response.status(), response.headers().clone());
     let mut intake = expect.open(head);
     loop {
-        let page = match timeout(silence, response.chunk()).await {
+        let mut page = match timeout(silence, response.chunk()).await {
             Ok(Ok(Some(piece))) => intake.push(&piece)?,
             Ok(Ok(None)) => break,
             Ok(Err(error)) => return Ok(intake.broke_off(in_words(error))),
             Err(silence) => return Ok(intake.broke_off(silence)),
         };
-        if let Some(page) = page {
-            events.send((tag, Ok(page))).await.ok();
+        while let Some(whole) = page {
+            events.send((tag, Ok(whole))).await.ok();
+            page = intake.more()?;
         }
     }
     let (page, reply) = intake.finish();
