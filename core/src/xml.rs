@@ -128,8 +128,9 @@ fn element(
             match open.as_mut_slice() {
                 [] => return Ok(Some((name, value))),
                 [root] => {
-                    let left = take(&root.name, &name, value)?;
-                    left.into_iter().for_each(|value| root.adopt(name.clone(), value));
+                    if let Some(value) = take(&root.name, &name, value)? {
+                        root.adopt(name, value);
+                    }
                 }
                 [.., parent] => parent.adopt(name, value),
             }

@@ -70,7 +70,7 @@ fn what_is_compressed_both_ways_is_the_same_rows() {
     assert_eq!(outcomes.summary().created, 2_000);
     let mut text = Vec::new();
     let query = client.fetch(Spec::query("SELECT Name, BillingCity FROM Account").gzip(true));
-    assert_eq!(query.csv(&mut text).unwrap().rows, 2_000);
+    assert_eq!(query.write(&mut text).unwrap().rows, 2_000);
     assert_eq!(text.split(|byte| *byte == b'\n').count(), 2_002);
 }
 
