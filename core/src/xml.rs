@@ -58,7 +58,13 @@ impl Open {
 }
 
 /// Reads a whole document: the local name of its root, and its tree. The error says what is wrong.
-pub(crate) fn read(text: &str) -> Result<(String, Value), String> {
+///
+/// Each child of the root is shown to `take`, with the root's name and its own; what is taken is not
+/// in the tree.
+pub(crate) fn read(
+    text: &str,
+    mut take: impl FnMut(&str, &str, Value) -> Result<Option<Value>, String>,
+) -> Result<(String, Value), String> {
     let mut reader = Reader::from_str(text);
     let mut open: Vec<Open> = Vec::new();
     let mut root = None;
@@ -81,9 +87,13 @@ pub(crate) fn read(text: &str) -> Result<(String, Value), String> {
             }
         };
         if let Some((name, value)) = closed.map(Open::close) {
-            match open.last_mut() {
-                Some(parent) => parent.adopt(name, value),
-                None => root = Some((name, value)),
+            match open.as_mut_slice() {
+                [] => root = Some((name, value)),
+                [root] => {
+                    let left = take(&root.name, &name, value)?;
+                    left.into_iter().for_each(|value| root.adopt(name.clone(), value));
+                }
+                [.., parent] => parent.adopt(name, value),
             }
         }
     }
@@ -134,6 +144,10 @@ fn resolve(reference: &BytesRef<'_>) -> Result<String, String> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn read(text: &str) -> Result<(String, Value), String> {
+        super::read(text, |_, _, value| Ok(Some(value)))
+    }
 
     #[test]
     fn a_document_becomes_a_tree() {

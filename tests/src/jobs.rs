@@ -1,14 +1,14 @@
 //! The jobs of the [model server](crate::server): what is in them, and how far each batch is.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use sfbulk::Time;
 use sfbulk::rows::Fate;
+use sfbulk::{ContentType, Time};
 
-use crate::document::{CSV, answer, document, error, members, page};
+use crate::document::{answer, document, error, members};
+use crate::records;
 
 /// A job.
 #[derive(Debug)]
@@ -16,6 +16,7 @@ pub(crate) struct Job {
     pub(crate) id: String,
     pub(crate) operation: String,
     pub(crate) object: String,
+    pub(crate) content_type: ContentType,
     pub(crate) state: &'static str,
     /// When it was aborted, or given up by the server.
     pub(crate) ended: Option<Time>,
@@ -51,14 +52,6 @@ pub(crate) struct Progress {
     pub(crate) state: &'static str,
     pub(crate) processed: usize,
     message: Option<String>,
-}
-
-/// The records of a batch's body, the cells of each joined by bars.
-pub fn records(body: &[u8]) -> Vec<String> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(body);
-    let record =
-        |record: Result<csv::StringRecord, _>| record.unwrap().iter().collect::<Vec<_>>().join("|");
-    reader.records().map(record).collect()
 }
 
 /// What becomes of the records of a load's batch, if nothing comes between.
@@ -150,16 +143,12 @@ impl Job {
 
     /// What became of the records of a batch that is done.
     pub(crate) fn outcomes(&self, batch: &Batch, processed: usize) -> Response<Bytes> {
-        let mut csv = String::from("\"Id\",\"Success\",\"Created\",\"Error\"\n");
-        for (n, record) in batch.records.iter().take(processed).enumerate() {
+        let told = |(n, record): (usize, &String)| {
             let created = self.operation == "insert" || !record.starts_with("known");
-            if record.starts_with("bad") {
-                csv += "\"\",\"false\",\"false\",\"REQUIRED_FIELD_MISSING:Required fields are missing: [Name]:Name --\"\n";
-            } else {
-                writeln!(csv, "\"{}\",\"true\",\"{created}\",\"\"", batch.record_id(n)).unwrap();
-            }
-        }
-        page(200, CSV, csv)
+            if record.starts_with("bad") { Err("Name") } else { Ok((batch.record_id(n), created)) }
+        };
+        let told = batch.records.iter().take(processed).enumerate().map(told);
+        records::outcomes(self.content_type.syntax(), told)
     }
 
     pub(crate) fn document(&self, now: Time) -> String {

@@ -1,6 +1,7 @@
 //! What the tests of sfbulk share: a world without clocks and sockets, and a bad one with both.
 //!
-//! - [`server`]: a small model of the service; [`document`]: its answers; [`socket`]: the model on a
+//! - [`server`]: a small model of the service; [`document`]: its answers; [`records`]: what it
+//!   reads and writes in each syntax; [`socket`]: the model on a
 //!   loopback port; [`badly`]: the same, but for one request that it answers badly.
 //! - [`script`]: what goes wrong; [`faults`]: all that can; [`scenarios`]: situations, as data.
 //! - [`desk`]: an application that loads what is laid out for it and keeps what it gets.
@@ -27,6 +28,7 @@ pub mod mutate;
 pub mod offline;
 pub mod oracle;
 pub mod practice;
+pub mod records;
 pub mod scenarios;
 pub mod script;
 pub mod seeds;

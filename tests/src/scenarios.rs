@@ -5,10 +5,11 @@
 use std::time::Duration;
 
 use sfbulk::rows::Batch;
-use sfbulk::{Job, Note, PkChunking, Spec, Step};
+use sfbulk::{ContentType, Job, Note, PkChunking, Spec, Step};
 
 use crate::document::{error, maintenance, shortened};
 use crate::offline::{Offline, batches};
+use crate::records::{batches_of, records};
 use crate::script::{Deviation, Kind};
 use crate::server::Server;
 
@@ -61,6 +62,14 @@ impl Scenario {
     fn query(name: &'static str, title: &'static str, rows: &[&str], server: Server) -> Self {
         let server = server.table(rows.iter().copied(), 2);
         Self::new(name, title, Spec::query(SOQL), server)
+    }
+
+    /// The same load in another format.
+    fn sent_as(self, content_type: ContentType) -> Self {
+        let spec = self.spec.content_type(content_type);
+        let records: Vec<String> =
+            self.batches.iter().flat_map(|batch| records(&batch.body)).collect();
+        Self { batches: batches_of(spec.syntax(), &records, 2), spec, ..self }
     }
 
     fn spec(self, spec: Spec) -> Self {
@@ -257,6 +266,20 @@ fn lost_answers() -> Vec<Scenario> {
             five,
             but(Kind::Submit, 2, lost()).rewrites(),
         ),
+        Scenario::load(
+            "lost_batch_of_json",
+            "a batch of JSON whose answer was lost is found on the server",
+            five,
+            but(Kind::Submit, 2, lost()).rewrites(),
+        )
+        .sent_as(ContentType::Json),
+        Scenario::load(
+            "lost_batch_of_xml",
+            "a batch of XML whose answer was lost is found on the server",
+            &["a", "bad", "c", "<d> & d", "e"],
+            but(Kind::Submit, 1, lost()).rewrites(),
+        )
+        .sent_as(ContentType::Xml),
         Scenario::load(
             "lost_batch_that_never_arrived",
             "a batch that never arrived is sent again behind a fence",

@@ -14,12 +14,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use sfbulk::{Failure, Session, Time};
+use sfbulk::{Failure, Session, Syntax, Time};
 
 use crate::chance::Chance;
 use crate::document::{CSV, XML, answer, document, element, error, members, page, text};
 use crate::faults::Trouble;
-use crate::jobs::{Batch, Job, is_refused, records};
+use crate::jobs::{Batch, Job, is_refused};
+use crate::records::{JSON, batches_of, records, request};
 use crate::script::{Deviation, Kind};
 
 /// The address of the org that the model plays.
@@ -260,8 +261,9 @@ impl Server {
                 // In a query that is split, nobody could tell it from a chunk.
                 let open =
                     self.jobs.iter().filter(|job| job.state == "Open" && job.chunk.is_none());
-                for job in open.map(|job| job.id.clone()).collect::<Vec<_>>() {
-                    self.add(now, &job, &Bytes::from(alien()));
+                let open = open.map(|job| (job.id.clone(), job.content_type.syntax()));
+                for (job, syntax) in open.collect::<Vec<_>>() {
+                    self.add(now, &job, &alien(syntax));
                 }
             }
             _ => {}
@@ -306,7 +308,7 @@ impl Server {
                 self.job(job).set_state(now, &element(&text(request.body()), "state"))
             }
             (None, ["job", job]) => answer(200, &self.job(job).document(now)),
-            (Some(CSV), ["job", job, "batch"]) => self.add(now, job, request.body()),
+            (Some(CSV | JSON | XML), ["job", job, "batch"]) => self.add(now, job, request.body()),
             (None, ["job", job, "batch"]) => self.list(now, job, None),
             (None, ["job", job, "batch", batch, "request"]) => self.request(job, batch),
             (None, ["job", job, "batch", batch, "result"]) => self.result(now, job, batch),
@@ -323,6 +325,7 @@ impl Server {
             id: format!("7500000000{:05}AAA", self.jobs.len() + 1),
             operation: element(body, "operation"),
             object: element(body, "object"),
+            content_type: element(body, "contentType").as_str().into(),
             state: "Open",
             ended: None,
             batches: Vec::new(),
@@ -400,8 +403,7 @@ impl Server {
     fn request(&mut self, job: &str, batch: &str) -> Response<Bytes> {
         let rewrites = self.rewrites;
         let batch = self.job(job).batches.iter().find(|other| other.id == batch).expect(batch);
-        let body = if rewrites { rewritten(&batch.body) } else { batch.body.clone() };
-        page(200, CSV, body)
+        request(&batch.body, rewrites)
     }
 
     fn result(&mut self, now: Time, job: &str, batch: &str) -> Response<Bytes> {
@@ -462,26 +464,13 @@ fn finished(mut response: Response<Bytes>, deviation: Option<&Deviation>) -> Res
 }
 
 /// What other people send.
-fn alien() -> String {
-    format!("Name\n{ALIEN} record\n")
+fn alien(syntax: Syntax) -> Bytes {
+    batches_of(syntax, &[format!("{ALIEN} record")], 1).remove(0).body
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // fits a filter
 fn is_ours(batch: &&Batch) -> bool {
-    batch.body != alien()
-}
-
-/// The same cells, each in quotes, with the line ends of another system.
-fn rewritten(body: &[u8]) -> Bytes {
-    let mut writer = csv::WriterBuilder::new()
-        .quote_style(csv::QuoteStyle::Always)
-        .terminator(csv::Terminator::CRLF)
-        .from_writer(Vec::new());
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(body);
-    for record in reader.byte_records() {
-        writer.write_byte_record(&record.unwrap()).unwrap();
-    }
-    writer.into_inner().unwrap().into()
+    ![Syntax::Csv, Syntax::Json, Syntax::Xml].map(alien).contains(&batch.body)
 }
 
 /// What became of it.

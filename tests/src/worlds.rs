@@ -9,13 +9,16 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sfbulk::rows::{Batch, Cutter, Fate, Limits};
-use sfbulk::{Bounds, Checkpoint, Error, ErrorKind, Job, PkChunking, Session, Spec};
+use sfbulk::{
+    Bounds, Checkpoint, ContentType, Error, ErrorKind, Job, PkChunking, Session, Spec, Syntax,
+};
 
 use crate::chance::Chance;
 use crate::faults::Trouble;
-use crate::jobs::{fates, records};
+use crate::jobs::fates;
 use crate::offline::{Offline, Said};
 use crate::oracle::{End, Oracle};
+use crate::records::{batches_of, records};
 use crate::script::Kind;
 use crate::server::{INSTANCE, Server};
 
@@ -45,6 +48,7 @@ struct Input {
     /// Whether the last line has an end.
     ended: bool,
     per_batch: u64,
+    syntax: Syntax,
 }
 
 impl Input {
@@ -55,6 +59,9 @@ impl Input {
     }
 
     fn batches(&self) -> Vec<Batch> {
+        if self.syntax != Syntax::Csv {
+            return batches_of(self.syntax, &self.rows, self.per_batch);
+        }
         let mut cutter = Cutter::new(Limits { records: self.per_batch, ..Limits::default() });
         cutter.push(self.text().as_bytes());
         cutter.end();
@@ -78,9 +85,15 @@ impl World {
         let bounds = Bounds { parallel: 1 + chance.index(5), ..Bounds::default() };
         let spec = spec.seed(seed).bounds(bounds);
         let spec = if chance.once_in(8) { spec.record() } else { spec };
+        let spec = match seed % 4 {
+            1 if !query => spec.content_type(ContentType::Json),
+            3 if !query => spec.content_type(ContentType::Xml),
+            _ => spec,
+        };
         let (ended, per_batch) = (chance.once_in(2), 1 + chance.below(6));
         let table = if query { rows.clone() } else { Vec::new() };
-        let input = Input { rows: if query { Vec::new() } else { rows }, ended, per_batch };
+        let rows = if query { Vec::new() } else { rows };
+        let input = Input { rows, ended, per_batch, syntax: spec.syntax() };
         let batches = input.batches();
         let oracle = oracle(&batches, insert, table.clone());
         let server = server(&mut chance, table, bounded);

@@ -222,11 +222,11 @@ impl<'a> Walk<'a> {
         self.end(kind, start)
     }
 
-    fn put_text(self, text: &str) -> Result<(), Refused> {
+    fn put_text(self, kind: Kind, text: &str) -> Result<(), Refused> {
         let start = self.row.text.len();
         let to = if self.at == Place::Key { &mut self.row.path } else { &mut self.row.text };
         to.push_str(text);
-        self.end(Kind::Text, start)
+        self.end(kind, start)
     }
 
     fn put_float(self, number: f64, text: impl Display) -> Result<(), Refused> {
@@ -364,21 +364,21 @@ impl<'a> Serializer for Walk<'a> {
     }
 
     fn serialize_str(self, text: &str) -> Result<(), Refused> {
-        self.put_text(text)
+        self.put_text(Kind::Text, text)
     }
 
     fn serialize_bytes(self, bytes: &[u8]) -> Result<(), Refused> {
         let text = std::str::from_utf8(bytes)
             .map_err(|_| refused("bytes that are no text; encode them as base64"))?;
-        self.put_text(text)
+        self.put_text(Kind::Text, text)
     }
 
     fn serialize_none(self) -> Result<(), Refused> {
-        self.put(Kind::Absent, "")
+        self.put_text(Kind::Absent, "")
     }
 
     fn serialize_unit(self) -> Result<(), Refused> {
-        self.put(Kind::Absent, "")
+        self.put_text(Kind::Absent, "")
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refused> {
@@ -394,7 +394,7 @@ impl<'a> Serializer for Walk<'a> {
     }
 
     fn serialize_unit_struct(self, name: &'static str) -> Result<(), Refused> {
-        self.put_text(name)
+        self.put_text(Kind::Text, name)
     }
 
     fn serialize_unit_variant(
@@ -403,7 +403,7 @@ impl<'a> Serializer for Walk<'a> {
         _: u32,
         variant: &'static str,
     ) -> Result<(), Refused> {
-        self.put_text(variant)
+        self.put_text(Kind::Text, variant)
     }
 
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Fields<'a>, Refused> {
