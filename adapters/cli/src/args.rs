@@ -155,7 +155,7 @@ pub(crate) enum Verb {
 fn practice_help() -> String {
     format!(
         "Any login is granted to the user {USERNAME}, password {PASSWORD}, and to the app \
-         {CLIENT_ID}, secret {CLIENT_SECRET}.\n\n\
+         {CLIENT_ID} with {CLIENT_SECRET}.\n\n\
          Faults, to see how a client takes them, for example --fault lose-answer:2:\n{}",
         sfbulk_org::Fault::help()
     )

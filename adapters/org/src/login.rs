@@ -34,7 +34,7 @@ use crate::schema;
 /// The consumer key of the practice app.
 pub const CLIENT_ID: &str = "PRACTICE.app";
 /// The consumer secret of the practice app.
-pub const CLIENT_SECRET: &str = "practice-app-secret";
+pub const CLIENT_SECRET: &str = "practice-app-word";
 /// The user of the practice org.
 pub const USERNAME: &str = "practice@example.com";
 /// The user's password.
