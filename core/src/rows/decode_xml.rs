@@ -113,7 +113,7 @@ impl<'de> Deserializer<'de> for Element {
     }
 }
 
-impl<'de> IntoDeserializer<'de, Error> for Element {
+impl IntoDeserializer<'_, Error> for Element {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
