@@ -4,6 +4,7 @@
 
 use http::{HeaderMap, Response};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::error::ErrorInfo;
@@ -123,13 +124,23 @@ struct BatchInfoList {
 }
 
 #[derive(Deserialize)]
-struct Listed<T: serde::de::DeserializeOwned> {
-    #[serde(default = "Vec::new", deserialize_with = "one_or_many")]
-    result: Vec<T>,
+struct Listed {
+    #[serde(default, deserialize_with = "one_or_many")]
+    result: Vec<ResultId>,
 }
 
 fn from_xml(text: &str) -> Result<Document, String> {
-    let (root, tree) = xml::read(text).map_err(|why| format!("broken XML: {why}"))?;
+    // Results are many; the tree of all would be ten times as large as the document.
+    let mut results = Vec::new();
+    let take = |root: &str, child: &str, tree| {
+        if (root, child) != ("results", "result") {
+            return Ok(Some(tree));
+        }
+        results
+            .push(IngestResult::deserialize(tree).map_err(|e: serde_json::Error| e.to_string())?);
+        Ok(None)
+    };
+    let (root, tree) = xml::read(text, take).map_err(|why| format!("broken XML: {why}"))?;
     // A root without children is read as text; every document here is an object.
     let tree = if tree.is_object() { tree } else { Value::Object(serde_json::Map::new()) };
     let document = match root.as_str() {
@@ -139,7 +150,7 @@ fn from_xml(text: &str) -> Result<Document, String> {
             BatchInfoList::deserialize(tree).map(|list| Document::BatchInfoList(list.batches))
         }
         "result-list" => Listed::deserialize(tree).map(|list| Document::ResultList(list.result)),
-        "results" => Listed::deserialize(tree).map(|list| Document::Results(list.result)),
+        "results" => Ok(Document::Results(results)),
         "error" => Ok(Document::Error(error_of(&tree))),
         "Envelope" => Ok(Document::Error(error_of(&tree["Body"]["Fault"]))),
         _ => return Err(format!("the answer is a page of another kind (<{root}>)")),
@@ -148,18 +159,13 @@ fn from_xml(text: &str) -> Result<Document, String> {
 }
 
 fn from_json(text: &str) -> Result<Document, String> {
-    let tree: Value = serde_json::from_str(text).map_err(|e| format!("broken JSON: {e}"))?;
+    let broken = |e: serde_json::Error| format!("broken JSON: {e}");
+    if let Some(list) = text.strip_prefix('[') {
+        return json_list(text, list).map_err(broken);
+    }
+    let tree: Value = serde_json::from_str(text).map_err(broken)?;
     let has = |name: &str| tree.get(name).is_some_and(|value| !value.is_null());
-    let first_has = |name: &str| tree.get(0).is_some_and(|first| first.get(name).is_some());
-    let document = if tree.is_array() {
-        if first_has("errorCode") || first_has("exceptionCode") {
-            Ok(Document::Error(error_of(&tree[0])))
-        } else if first_has("success") {
-            serde_json::from_str(text).map(Document::Results)
-        } else {
-            serde_json::from_str(text).map(Document::ResultList)
-        }
-    } else if has("exceptionCode") || has("errorCode") || has("error") {
+    let document = if has("exceptionCode") || has("errorCode") || has("error") {
         Ok(Document::Error(error_of(&tree)))
     } else if has("batchInfo") || tree.as_object().is_some_and(serde_json::Map::is_empty) {
         serde_json::from_str(text).map(|list: BatchInfoList| Document::BatchInfoList(list.batches))
@@ -171,6 +177,21 @@ fn from_json(text: &str) -> Result<Document, String> {
         return Err("the answer is JSON of another kind".into());
     };
     document.map_err(|e| format!("bad JSON document: {e}"))
+}
+
+/// A list is told by its first member: a tree of all would be ten times as large as the document.
+fn json_list(text: &str, inside: &str) -> Result<Document, serde_json::Error> {
+    let first = serde_json::Deserializer::from_str(inside).into_iter::<Value>().next();
+    let first = first.and_then(Result::ok).unwrap_or_default();
+    let has = |name: &str| first.get(name).is_some();
+    if has("errorCode") || has("exceptionCode") {
+        serde_json::from_str::<IgnoredAny>(text)?; // it must be whole
+        Ok(Document::Error(error_of(&first)))
+    } else if has("success") {
+        serde_json::from_str(text).map(Document::Results)
+    } else {
+        serde_json::from_str(text).map(Document::ResultList)
+    }
 }
 
 /// Batch ids, and nothing else, begin so.

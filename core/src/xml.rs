@@ -39,11 +39,11 @@ impl Open {
         Ok(Self { name: start.local_name().as_ref().to_owned(), nil, ..Self::default() })
     }
 
-    fn close(self) -> (String, Value) {
+    fn close(self, value_of: fn(&str) -> &str) -> (String, Value) {
         let value = match self {
             Self { nil: true, .. } => Value::Null,
             Self { children, .. } if !children.is_empty() => Value::Object(children),
-            Self { text, .. } => Value::String(text),
+            Self { text, .. } => Value::String(value_of(&text).to_owned()),
         };
         (self.name, value)
     }
@@ -63,13 +63,18 @@ impl Open {
 }
 
 /// Reads a whole document: the local name of its root, and its tree. The error says what is wrong.
-pub(crate) fn read(text: &str) -> Result<(String, Value), String> {
+///
+/// Each child of the root is shown to `take`, with the root's name and its own; what is taken is not
+/// in the tree.
+pub(crate) fn read(
+    text: &str,
+    mut take: impl FnMut(&str, &str, Value) -> Result<Option<Value>, String>,
+) -> Result<(String, Value), String> {
     let mut reader = Reader::from_str(text);
-    let mut root = element(&mut reader)?.ok_or("the document is cut off")?;
-    if element(&mut reader)?.is_some() {
+    let root = element(&mut reader, trimmed, &mut take)?.ok_or("the document is cut off")?;
+    if element(&mut reader, trimmed, &mut take)?.is_some() {
         return Err("two roots".into());
     }
-    trim(&mut root.1);
     Ok(root)
 }
 
@@ -78,14 +83,24 @@ pub(crate) fn read(text: &str) -> Result<(String, Value), String> {
 /// "Bulk Query Results" of the vendor's guide); a record has it once.
 pub(crate) fn record(text: &[u8]) -> Result<Option<(Value, usize)>, String> {
     let mut reader = Reader::from_reader(text);
-    let Some((_, mut tree)) = element(&mut reader)? else { return Ok(None) };
+    let record = element(&mut reader, |text| text, &mut |_, _, field| Ok(Some(field)))?;
+    let Some((_, mut tree)) = record else { return Ok(None) };
     single_id(&mut tree);
     let length = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
     Ok(Some((tree, length)))
 }
 
+/// Blanks around a value are layout: nothing in a control document begins or ends with one.
+fn trimmed(text: &str) -> &str {
+    text.trim()
+}
+
 /// The next element that is within no other one; `None` at the end of the text.
-fn element(reader: &mut Reader<&[u8]>) -> Result<Option<(String, Value)>, String> {
+fn element(
+    reader: &mut Reader<&[u8]>,
+    value_of: fn(&str) -> &str,
+    take: &mut impl FnMut(&str, &str, Value) -> Result<Option<Value>, String>,
+) -> Result<Option<(String, Value)>, String> {
     let mut open: Vec<Open> = Vec::new();
     loop {
         let closed = match reader.read_event().map_err(|e| e.to_string())? {
@@ -104,22 +119,17 @@ fn element(reader: &mut Reader<&[u8]>) -> Result<Option<(String, Value)>, String
                 None
             }
         };
-        if let Some((name, value)) = closed.map(Open::close) {
-            match open.last_mut() {
-                Some(parent) => parent.adopt(name, value),
-                None => return Ok(Some((name, value))),
+        if let Some((name, value)) = closed.map(|element| element.close(value_of)) {
+            match open.as_mut_slice() {
+                [] => return Ok(Some((name, value))),
+                [root] => {
+                    if let Some(value) = take(&root.name, &name, value)? {
+                        root.adopt(name, value);
+                    }
+                }
+                [.., parent] => parent.adopt(name, value),
             }
         }
-    }
-}
-
-/// Blanks around a value are layout: nothing in a control document begins or ends with one.
-fn trim(tree: &mut Value) {
-    match tree {
-        Value::String(text) => *text = text.trim().to_owned(),
-        Value::Array(values) => values.iter_mut().for_each(trim),
-        Value::Object(members) => members.values_mut().for_each(trim),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
@@ -182,6 +192,10 @@ fn resolve(reference: &BytesRef<'_>) -> Result<String, String> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn read(text: &str) -> Result<(String, Value), String> {
+        super::read(text, |_, _, value| Ok(Some(value)))
+    }
 
     #[test]
     fn a_document_becomes_a_tree() {

@@ -32,6 +32,10 @@ pub fn seeds(target: &str) -> Vec<Vec<u8>> {
     match target {
         "checkpoint" => seeds.extend(LOADS.iter().map(|answers| checkpoint(answers))),
         "transcript" => seeds.extend(LOADS.iter().map(|answers| recorded(answers).0)),
+        "content" => {
+            let texts = [CSV, JSON_RECORDS, XML_RECORDS].concat();
+            seeds.extend(texts.iter().map(|text| text.as_bytes().to_vec()));
+        }
         "org_gzip" => seeds.extend(CSV.iter().map(|text| packed(text))),
         _ => {}
     }
@@ -83,7 +87,7 @@ pub fn words(target: &str) -> &'static [&'static str] {
         ],
         "soql" | "org_soql" => SOQL_WORDS,
         "org" | "org_csv" | "org_gzip" => REQUEST_WORDS,
-        "org_json" => &[
+        "org_json" | "content" => &[
             "null",
             "true",
             "1e999",

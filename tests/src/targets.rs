@@ -15,13 +15,14 @@ use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::{Request, Response};
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
 use sfbulk::rows::{
     Batch, Cutter, Decoder, Framed, Framer, Have, InOrder, Limits, Records, Rows, outcomes_from_csv,
 };
 use sfbulk::{
     Ask, BatchId, Checkpoint, ContentType, Count, Difference, Document, Error, ErrorInfo, Expect,
-    Failure, Host, Job, JobId, Note, Offline, Page, RecordId, Reply, ResultId, Session, Spec,
-    Summary, Syntax, Time, Transcript,
+    Failure, Fingerprint, Host, Job, JobId, Note, Offline, Page, RecordId, Reply, ResultId,
+    Session, Spec, Summary, Syntax, Time, Transcript,
 };
 use sfbulk_org::{Config, Org};
 
@@ -58,6 +59,7 @@ pub const TARGETS: &[Target] = &[
     target("outcomes", outcomes),
     target("document", document),
     piecewise("intake", intake, told_by_intake),
+    target("content", content),
     target("load", load),
     target("query", query),
     target("checkpoint", checkpoint),
@@ -478,6 +480,31 @@ fn told_by_intake(text: &[u8], sizes: &[usize]) -> String {
 /// An answer means the same in whatever pieces it comes.
 fn intake(text: &[u8]) {
     same_in_pieces(text, told_by_intake);
+}
+
+/// What a batch says, read from what the server gives back of it.
+fn said(of: &ContentType, body: Vec<u8>) -> Option<Fingerprint> {
+    let expect = Expect::Request { content_type: of.clone(), at_most: 1 << 20 };
+    match expect.take_in(Response::new(body.into())).1 {
+        Reply::Streamed(received) => received.content,
+        _ => None,
+    }
+}
+
+/// A batch says the same behind a byte order mark and before a line end; and in JSON, in whatever
+/// layout.
+fn content(body: &[u8]) {
+    let bare = !body.starts_with("\u{feff}".as_bytes()) && !ends_within_quotes(body);
+    for of in [ContentType::Csv, ContentType::Xml, ContentType::Json].iter().filter(|_| bare) {
+        if let print @ Some(_) = said(of, body.to_vec()) {
+            let dressed = ["\u{feff}".as_bytes(), body, b"\n"].concat();
+            assert_eq!(said(of, dressed), print, "{of}");
+        }
+    }
+    if let Ok(records) = serde_json::from_slice::<Value>(body) {
+        let said = |text: serde_json::Result<Vec<u8>>| said(&ContentType::Json, text.unwrap());
+        assert_eq!(said(serde_json::to_vec(&records)), said(serde_json::to_vec_pretty(&records)));
+    }
 }
 
 // Whole runs.

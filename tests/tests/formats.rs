@@ -31,8 +31,7 @@ impl World {
         world
     }
 
-    fn run(&mut self, spec: Spec, desk: Desk) -> Desk {
-        let mut desk = desk;
+    fn run(&mut self, spec: Spec, mut desk: Desk) -> Desk {
         self.line.run(&mut Job::new(spec).unwrap(), &mut desk).unwrap();
         desk
     }
@@ -138,17 +137,15 @@ const NOBODY: &str = "003000000999999AAA";
 /// and what the org holds after each.
 fn told(format: ContentType, loads: &[Vec<Contact>; 3]) -> Vec<(Vec<Outcome>, String)> {
     let mut world = World::new(format, Limits { records: 7, ..Limits::default() });
-    let [inserts, updates, upserts] = loads.clone();
+    let [new, changed, keyed] = loads.clone();
     let mut told = Vec::new();
-    let inserted = world.load(Spec::insert("Contact"), inserts);
+    let inserted = world.load(Spec::insert("Contact"), new);
     told.push((inserted.clone(), world.query(CONTACTS)));
     let id = |outcome: &Outcome| outcome.id.map_or(NOBODY.to_owned(), |id| id.to_string());
     let ids = inserted.iter().map(|outcome| Some(id(outcome)));
-    let updates = updates.into_iter().zip(ids).map(|(row, id)| Contact { id, ..row });
-    let updated = world.load(Spec::update("Contact"), updates);
-    told.push((updated, world.query(CONTACTS)));
-    let upserted = world.load(Spec::upsert("Contact", "Key__c"), upserts);
-    told.push((upserted, world.query(CONTACTS)));
+    let changed = changed.into_iter().zip(ids).map(|(row, id)| Contact { id, ..row });
+    told.push((world.load(Spec::update("Contact"), changed), world.query(CONTACTS)));
+    told.push((world.load(Spec::upsert("Contact", "Key__c"), keyed), world.query(CONTACTS)));
     told
 }
 
@@ -209,11 +206,11 @@ fn a_parent_of_several_types_is_found_in_every_format() {
         let contact = [("LastName", "King"), ("Email", "contact@example.com")];
         world.load(Spec::insert("Contact"), [BTreeMap::from(contact)]);
         // A CSV file has one type of a parent; in the other formats each record has its own.
-        let loads = match format {
+        let files = match format {
             ContentType::Csv => vec![leads.to_vec(), contacts.to_vec()],
             _ => vec![[&leads[..], &contacts].concat()],
         };
-        let outcomes = loads.into_iter().flat_map(|rows| world.load(Spec::insert("Task"), rows));
+        let outcomes = files.into_iter().flat_map(|rows| world.load(Spec::insert("Task"), rows));
         let told = |outcome: Outcome| (outcome.id, outcome.fate, outcome.error);
         let outcomes: Vec<_> = outcomes.map(told).collect();
         (outcomes, world.query("SELECT Subject, Who.Name FROM Task ORDER BY Subject"))
@@ -270,8 +267,8 @@ fn ten_thousand_awkward_rows_arrive_alike_in_every_format() {
     let rows = |n: u32| {
         let [name, key] = &texts[n as usize];
         let description = AWKWARD[n as usize % AWKWARD.len()];
-        let annual_revenue = (n % 3 > 0).then(|| f64::from(n) / 4.0);
-        let number_of_employees = (n % 5 > 0).then_some(n);
+        let annual_revenue = (!n.is_multiple_of(3)).then(|| f64::from(n) / 4.0);
+        let number_of_employees = (!n.is_multiple_of(5)).then_some(n);
         Account { name, key, description, annual_revenue, number_of_employees }
     };
     let soql = "SELECT Name, Key__c, Description, AnnualRevenue, NumberOfEmployees, CreatedDate \

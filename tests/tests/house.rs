@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The level of each file of the core. A file imports only from files of a lower level; `error` and
 /// `id` speak of each other (an error names a job, an id that is none is an error), and a module's
 /// front page (`rows/mod.rs`, `lib.rs`) names what it holds.
-const LEVELS: [(&str, u32); 53] = [
+const LEVELS: [(&str, u32); 54] = [
     ("text", 0),
     ("time", 0),
     ("print", 0),
@@ -22,6 +22,7 @@ const LEVELS: [(&str, u32); 53] = [
     ("document", 3),
     ("rows/scan", 4),
     ("rows/inlet", 4),
+    ("rows/encode/refused", 3),
     ("rows/encode/row", 4),
     ("rows/encode/csv", 5),
     ("rows/encode/nested", 5),

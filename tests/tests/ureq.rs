@@ -9,7 +9,7 @@ use std::time::Duration;
 use sfbulk_org::{Fault, Server};
 use sfbulk_tests::practice::{self, Account, NewAccount, SEVEN, SOQL, accounts, small};
 use sfbulk_ureq::rows::{Fate, Limits, Outcome};
-use sfbulk_ureq::{BatchState, Bounds, Client, Error, ErrorKind, Note, Session, Spec};
+use sfbulk_ureq::{BatchState, Bounds, Client, ContentType, Error, ErrorKind, Note, Session, Spec};
 
 /// An org, and a client of it.
 fn org() -> (Arc<Server>, Client) {
@@ -29,20 +29,35 @@ fn names(client: &Client) -> Vec<String> {
 
 #[test]
 fn typed_rows_are_loaded_and_each_learns_its_fate_in_order() {
+    for format in [ContentType::Csv, ContentType::Xml, ContentType::Json] {
+        let (_server, client) = org();
+        let rows = accounts(&["a", "b", "", "d", "e", "f", "", "h"]);
+        let load = client.insert("Account").limits(small()).content_type(format);
+        let mut outcomes = load.rows(rows).unwrap();
+        let fates: Vec<Outcome> = outcomes.by_ref().map(Result::unwrap).collect();
+        assert_eq!(fates.iter().map(|row| row.row).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
+        let failed = fates.iter().filter(|row| !row.success());
+        assert_eq!(failed.map(|row| row.row).collect::<Vec<_>>(), [2, 6]);
+        assert_eq!(fates[2].row_error().unwrap().code, Some("REQUIRED_FIELD_MISSING"));
+        assert!(fates.iter().all(|row| row.success() == row.id.is_some()));
+        let summary = outcomes.summary();
+        assert_eq!(
+            (summary.rows, summary.succeeded, summary.created, summary.failed),
+            (8, 6, 6, 2)
+        );
+        assert_eq!((summary.batches.completed, summary.jobs.len()), (3, 1));
+        assert!(summary.left_open.is_empty());
+        assert_eq!(names(&client), ["a", "b", "d", "e", "f", "h"]);
+    }
+}
+
+#[test]
+fn a_csv_text_is_refused_where_rows_are_sent_as_something_else() {
     let (_server, client) = org();
-    let rows = accounts(&["a", "b", "", "d", "e", "f", "", "h"]);
-    let mut outcomes = client.insert("Account").limits(small()).rows(rows).unwrap();
-    let fates: Vec<Outcome> = outcomes.by_ref().map(Result::unwrap).collect();
-    assert_eq!(fates.iter().map(|row| row.row).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
-    let failed: Vec<u64> = fates.iter().filter(|row| !row.success()).map(|row| row.row).collect();
-    assert_eq!(failed, [2, 6]);
-    assert_eq!(fates[2].row_error().unwrap().code, Some("REQUIRED_FIELD_MISSING"));
-    assert!(fates.iter().all(|row| row.success() == row.id.is_some()));
-    let summary = outcomes.summary();
-    assert_eq!((summary.rows, summary.succeeded, summary.created, summary.failed), (8, 6, 6, 2));
-    assert_eq!((summary.batches.completed, summary.jobs.len()), (3, 1));
-    assert!(summary.left_open.is_empty());
-    assert_eq!(names(&client), ["a", "b", "d", "e", "f", "h"]);
+    for format in [ContentType::Xml, ContentType::Json, ContentType::ZipCsv] {
+        let error = client.insert("Account").content_type(format).csv(SEVEN.as_bytes());
+        assert_eq!(error.unwrap_err().kind(), ErrorKind::Usage);
+    }
 }
 
 #[test]

@@ -13,7 +13,8 @@ use async_std::task::block_on;
 use futures_lite::{AsyncRead, FutureExt, Stream, StreamExt, future};
 use sfbulk_async_std::rows::{Fate, Limits, Outcome};
 use sfbulk_async_std::{
-    BatchState, Bounds, Client, Error, ErrorKind, Note, Outcomes, Records, Session, Spec,
+    BatchState, Bounds, Client, ContentType, Error, ErrorKind, Note, Outcomes, Records, Session,
+    Spec,
 };
 use sfbulk_org::Server;
 use sfbulk_tests::practice::{self, Account, NewAccount, SEVEN, SOQL, accounts, small};
@@ -66,6 +67,22 @@ async fn load_and_query() {
     let summary = client.query_csv(soql, &mut text).await.unwrap();
     let expected = "\"Name\"\n\"a\"\n\"b\"\n\"d\"\n\"e\"\n\"f\"\n\"h\"\n\"x\"\n\"y, \"\"z\"\"\"\n";
     assert_eq!((String::from_utf8(text).unwrap().as_str(), summary.rows), (expected, 8));
+}
+
+#[test]
+fn rows_are_sent_in_any_format_and_a_csv_text_as_csv_only() {
+    block_on(async {
+        for format in [ContentType::Xml, ContentType::Json] {
+            let (_server, client) = org();
+            let load = || client.insert("Account").limits(small()).content_type(format.clone());
+            let outcomes = all(load().rows(accounts(&["a", "", "c"])).unwrap()).await;
+            let good: Vec<bool> = outcomes.iter().map(Outcome::success).collect();
+            assert_eq!(good, [true, false, true]);
+            assert_eq!(names(&client).await, ["a", "c"]);
+            let error = load().csv(&b"Name\nx\n"[..]).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage);
+        }
+    });
 }
 
 fn tokio() -> tokio::runtime::Runtime {

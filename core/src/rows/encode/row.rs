@@ -10,9 +10,11 @@
 //! Elsewhere the columns are the union of all names in the order they came in, and a field that a
 //! row skips is absent in it.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{Display, Write};
 
-use serde::ser::{Error as _, Impossible, Serialize, SerializeMap, SerializeStruct, Serializer};
+use serde::ser::{Impossible, Serialize, SerializeMap, SerializeStruct, Serializer};
+
+use super::refused::{Refused, refused};
 
 /// The text that sets a field to null, whatever the syntax (topic "Valid CSV Record Rows").
 pub(super) const NULL: &str = "#N/A";
@@ -152,49 +154,6 @@ impl Row {
     }
 }
 
-/// Why a row cannot be written.
-#[derive(Debug)]
-pub(super) struct Refused {
-    why: String,
-    /// What it is about, once that is known: a column by its name, or the row, by nothing.
-    about: Option<String>,
-}
-
-/// The cell at hand, or the row if there is none, cannot be written.
-pub(super) fn refused(why: impl Display) -> Refused {
-    Refused::custom(why)
-}
-
-impl Refused {
-    /// It is about the row, not about the cell at hand.
-    fn row(why: String) -> Self {
-        Self { why, about: Some(String::new()) }
-    }
-
-    /// Says which column it is about, unless that is known better.
-    pub(super) fn of_column(mut self, name: &str) -> Self {
-        self.about.get_or_insert_with(|| name.to_owned());
-        self
-    }
-}
-
-impl serde::ser::Error for Refused {
-    fn custom<T: Display>(why: T) -> Self {
-        Self { why: why.to_string(), about: None }
-    }
-}
-
-impl Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.about.as_deref() {
-            None | Some("") => f.write_str(&self.why),
-            Some(column) => write!(f, "column {column:?}: {}", self.why),
-        }
-    }
-}
-
-impl std::error::Error for Refused {}
-
 /// Where in a row the serializer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
@@ -222,11 +181,11 @@ impl<'a> Walk<'a> {
         self.end(kind, start)
     }
 
-    fn put_text(self, text: &str) -> Result<(), Refused> {
+    fn put_text(self, kind: Kind, text: &str) -> Result<(), Refused> {
         let start = self.row.text.len();
         let to = if self.at == Place::Key { &mut self.row.path } else { &mut self.row.text };
         to.push_str(text);
-        self.end(Kind::Text, start)
+        self.end(kind, start)
     }
 
     fn put_float(self, number: f64, text: impl Display) -> Result<(), Refused> {
@@ -364,21 +323,21 @@ impl<'a> Serializer for Walk<'a> {
     }
 
     fn serialize_str(self, text: &str) -> Result<(), Refused> {
-        self.put_text(text)
+        self.put_text(Kind::Text, text)
     }
 
     fn serialize_bytes(self, bytes: &[u8]) -> Result<(), Refused> {
         let text = std::str::from_utf8(bytes)
             .map_err(|_| refused("bytes that are no text; encode them as base64"))?;
-        self.put_text(text)
+        self.put_text(Kind::Text, text)
     }
 
     fn serialize_none(self) -> Result<(), Refused> {
-        self.put(Kind::Absent, "")
+        self.put_text(Kind::Absent, "")
     }
 
     fn serialize_unit(self) -> Result<(), Refused> {
-        self.put(Kind::Absent, "")
+        self.put_text(Kind::Absent, "")
     }
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Refused> {
@@ -394,7 +353,7 @@ impl<'a> Serializer for Walk<'a> {
     }
 
     fn serialize_unit_struct(self, name: &'static str) -> Result<(), Refused> {
-        self.put_text(name)
+        self.put_text(Kind::Text, name)
     }
 
     fn serialize_unit_variant(
@@ -403,7 +362,7 @@ impl<'a> Serializer for Walk<'a> {
         _: u32,
         variant: &'static str,
     ) -> Result<(), Refused> {
-        self.put_text(variant)
+        self.put_text(Kind::Text, variant)
     }
 
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Fields<'a>, Refused> {
