@@ -39,11 +39,11 @@ impl Open {
         Ok(Self { name: start.local_name().as_ref().to_owned(), nil, ..Self::default() })
     }
 
-    fn close(self) -> (String, Value) {
+    fn close(self, value_of: fn(&str) -> &str) -> (String, Value) {
         let value = match self {
             Self { nil: true, .. } => Value::Null,
             Self { children, .. } if !children.is_empty() => Value::Object(children),
-            Self { text, .. } => Value::String(text),
+            Self { text, .. } => Value::String(value_of(&text).to_owned()),
         };
         (self.name, value)
     }
@@ -71,15 +71,10 @@ pub(crate) fn read(
     mut take: impl FnMut(&str, &str, Value) -> Result<Option<Value>, String>,
 ) -> Result<(String, Value), String> {
     let mut reader = Reader::from_str(text);
-    let mut root = element(&mut reader, |root, name, mut value| {
-        trim(&mut value);
-        take(root, name, value)
-    })?
-    .ok_or("the document is cut off")?;
-    if element(&mut reader, keep)?.is_some() {
+    let root = element(&mut reader, trimmed, &mut take)?.ok_or("the document is cut off")?;
+    if element(&mut reader, trimmed, &mut take)?.is_some() {
         return Err("two roots".into());
     }
-    trim(&mut root.1);
     Ok(root)
 }
 
@@ -88,7 +83,8 @@ pub(crate) fn read(
 /// "Bulk Query Results" of the vendor's guide); a record has it once.
 pub(crate) fn record(text: &[u8]) -> Result<Option<(Value, usize)>, String> {
     let mut reader = Reader::from_reader(text);
-    let Some((_, mut tree)) = element(&mut reader, keep)? else { return Ok(None) };
+    let record = element(&mut reader, |text| text, &mut keep)?;
+    let Some((_, mut tree)) = record else { return Ok(None) };
     single_id(&mut tree);
     let length = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
     Ok(Some((tree, length)))
@@ -100,11 +96,16 @@ pub(crate) fn keep(_: &str, _: &str, value: Value) -> Result<Option<Value>, Stri
     Ok(Some(value))
 }
 
-/// The next element that is within no other one; `None` at the end of the text. Its children are shown
-/// to `take`.
+/// Blanks around a value are layout: nothing in a control document begins or ends with one.
+fn trimmed(text: &str) -> &str {
+    text.trim()
+}
+
+/// The next element that is within no other one; `None` at the end of the text.
 fn element(
     reader: &mut Reader<&[u8]>,
-    mut take: impl FnMut(&str, &str, Value) -> Result<Option<Value>, String>,
+    value_of: fn(&str) -> &str,
+    take: &mut impl FnMut(&str, &str, Value) -> Result<Option<Value>, String>,
 ) -> Result<Option<(String, Value)>, String> {
     let mut open: Vec<Open> = Vec::new();
     loop {
@@ -124,7 +125,7 @@ fn element(
                 None
             }
         };
-        if let Some((name, value)) = closed.map(Open::close) {
+        if let Some((name, value)) = closed.map(|element| element.close(value_of)) {
             match open.as_mut_slice() {
                 [] => return Ok(Some((name, value))),
                 [root] => {
@@ -135,16 +136,6 @@ fn element(
                 [.., parent] => parent.adopt(name, value),
             }
         }
-    }
-}
-
-/// Blanks around a value are layout: nothing in a control document begins or ends with one.
-fn trim(tree: &mut Value) {
-    match tree {
-        Value::String(text) => *text = text.trim().to_owned(),
-        Value::Array(values) => values.iter_mut().for_each(trim),
-        Value::Object(members) => members.values_mut().for_each(trim),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -287,12 +287,14 @@ fn framer(text: &[u8]) {
     assert!(all.iter().all(|record| record.len() == all[0].len()));
 }
 
+/// What a list of records is to `serde_json`.
+type Objects = Vec<BTreeMap<String, serde_json::Value>>;
+
 /// What `serde_json` takes for a list of objects has the same records here, and none of them is
 /// missing when it is decoded.
 fn framer_json(text: &[u8]) {
     same_in_pieces(text, told_by_json);
     let framed = goes_on_anywhere(Syntax::Json, text);
-    type Objects = Vec<BTreeMap<String, serde_json::Value>>;
     let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     let shallow = text.iter().filter(|byte| b"[{".contains(byte)).count() <= 64;
     if let Some(objects) = serde_json::from_slice::<Objects>(text).ok().filter(|_| shallow) {

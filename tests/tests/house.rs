@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The level of each file of the core. A file imports only from files of a lower level; `error` and
 /// `id` speak of each other (an error names a job, an id that is none is an error), and a module's
 /// front page (`rows/mod.rs`, `lib.rs`) names what it holds.
-const LEVELS: [(&str, u32); 68] = [
+const LEVELS: [(&str, u32); 69] = [
     ("text", 0),
     ("time", 0),
     ("print", 0),
@@ -26,6 +26,7 @@ const LEVELS: [(&str, u32); 68] = [
     ("rows/inlet", 4),
     ("rows/archive", 4),
     ("rows/binary", 4),
+    ("rows/encode/refused", 3),
     ("rows/encode/row", 4),
     ("rows/encode/csv", 5),
     ("rows/encode/nested", 5),

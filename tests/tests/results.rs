@@ -35,7 +35,9 @@ fn written(syntax: Syntax, records: &[Record]) -> String {
             let mut writer = csv::WriterBuilder::new()
                 .quote_style(csv::QuoteStyle::Always)
                 .from_writer(Vec::new());
-            records.iter().for_each(|record| writer.serialize(record).unwrap());
+            for record in records {
+                writer.serialize(record).unwrap();
+            }
             String::from_utf8(writer.into_inner().unwrap()).unwrap()
         }
         Syntax::Json => {
@@ -87,7 +89,9 @@ fn pages(syntax: Syntax, text: &str, piece: usize) -> Vec<Rows> {
 
 fn decoded(pages: &[Rows]) -> Vec<Record> {
     let mut decoder = Decoder::new();
-    pages.iter().for_each(|page| decoder.push(page));
+    for page in pages {
+        decoder.push(page);
+    }
     std::iter::from_fn(|| decoder.next()).map(Result::unwrap).collect()
 }
 

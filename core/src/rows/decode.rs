@@ -114,12 +114,12 @@ impl<T: DeserializeOwned> Decoder<T> {
             if matches!(next, Next::NoMore | Next::Broken(_)) {
                 self.pages.pop_front();
             }
-            let unfit = |why| Some(Err(unfit(why).of_rows(row..row + 1)));
             match next {
                 Next::NoMore => {}
                 Next::Row(value) => return Some(Ok(value)),
-                Next::Unfit(why) => return unfit(&why),
-                Next::Broken(why) => return unfit(&why),
+                Next::Unfit(why) | Next::Broken(why) => {
+                    return Some(Err(unfit(&why).of_rows(row..row + 1)));
+                }
             }
         }
     }

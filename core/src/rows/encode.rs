@@ -12,6 +12,7 @@
 mod csv;
 mod json;
 mod nested;
+mod refused;
 mod row;
 mod xml;
 
@@ -24,7 +25,8 @@ use crate::xml::NAMESPACE;
 
 use self::json::Json;
 use self::nested::Paths;
-use self::row::{Refused, Row, Value};
+use self::refused::Refused;
+use self::row::{Row, Value};
 use self::xml::Xml;
 
 /// The namespace of `xsi:nil`.

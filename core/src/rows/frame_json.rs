@@ -202,9 +202,9 @@ mod tests {
             framer.push(piece);
             take(framer.page().map_err(|error| error.to_string())?);
         }
-        let (last, framed) = framer.finish().map_err(|error| error.to_string())?;
+        let (last, whole) = framer.finish().map_err(|error| error.to_string())?;
         take(last);
-        Ok((records.join(",\n"), framed.rows))
+        Ok((records.join(",\n"), whole.rows))
     }
 
     const TEXT: &str =
@@ -265,7 +265,7 @@ mod tests {
         for beginning in ["[{\"", "["] {
             let mut framer = Framer::with_syntax(Syntax::Json, None);
             framer.push(beginning.as_bytes());
-            let piece = [b' '; 100_000];
+            let piece = vec![b' '; 100_000];
             let pushed = (0..1000).take_while(|_| {
                 framer.push(&piece);
                 framer.page().is_ok()

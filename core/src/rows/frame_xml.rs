@@ -241,7 +241,7 @@ fn is_modest(tag: &[u8]) -> bool {
             Some(open) if byte == open => quote = None,
             Some(_) => {}
             None if matches!(byte, b'"' | b'\'') => {
-                (quote, attributes) = (Some(byte), attributes + 1)
+                (quote, attributes) = (Some(byte), attributes + 1);
             }
             None if is_after_name(byte) => name = 0,
             None => name += 1,
@@ -312,9 +312,9 @@ mod tests {
             framer.push(piece);
             take(framer.page().map_err(|error| error.to_string())?);
         }
-        let (last, framed) = framer.finish().map_err(|error| error.to_string())?;
+        let (last, whole) = framer.finish().map_err(|error| error.to_string())?;
         take(last);
-        Ok((header, records, framed.rows))
+        Ok((header, records, whole.rows))
     }
 
     const RECORDS: [&str; 3] = [
@@ -394,7 +394,7 @@ mod tests {
         for beginning in ["<queryResult><records>", "<queryResult><records><![CDATA[", "<a b='"] {
             let mut framer = Framer::with_syntax(Syntax::Xml, None);
             framer.push(beginning.as_bytes());
-            let piece = [b'x'; 100_000];
+            let piece = vec![b'x'; 100_000];
             let pushed = (0..1000).take_while(|_| {
                 framer.push(&piece);
                 framer.page().is_ok()

@@ -2,7 +2,8 @@
 //! left out, what is null is `null`; numbers and booleans are bare.
 
 use super::nested::Notation;
-use super::row::{Refused, Value, refused};
+use super::refused::{Refused, refused};
+use super::row::Value;
 
 #[derive(Debug)]
 pub(super) enum Json {}

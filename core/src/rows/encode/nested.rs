@@ -1,6 +1,7 @@
 //! A row as a record in which parents nest: what JSON and XML have in common.
 
-use super::row::{Refused, Value, refused};
+use super::refused::{Refused, refused};
+use super::row::Value;
 
 /// How a record is written.
 pub(super) trait Notation {

@@ -10,9 +10,11 @@
 //! Elsewhere the columns are the union of all names in the order they came in, and a field that a
 //! row skips is absent in it.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{Display, Write};
 
-use serde::ser::{Error as _, Impossible, Serialize, SerializeMap, SerializeStruct, Serializer};
+use serde::ser::{Impossible, Serialize, SerializeMap, SerializeStruct, Serializer};
+
+use super::refused::{Refused, refused};
 
 /// The text that sets a field to null, whatever the syntax (topic "Valid CSV Record Rows").
 pub(super) const NULL: &str = "#N/A";
@@ -151,49 +153,6 @@ impl Row {
         }))
     }
 }
-
-/// Why a row cannot be written.
-#[derive(Debug)]
-pub(super) struct Refused {
-    why: String,
-    /// What it is about, once that is known: a column by its name, or the row, by nothing.
-    about: Option<String>,
-}
-
-/// The cell at hand, or the row if there is none, cannot be written.
-pub(super) fn refused(why: impl Display) -> Refused {
-    Refused::custom(why)
-}
-
-impl Refused {
-    /// It is about the row, not about the cell at hand.
-    fn row(why: String) -> Self {
-        Self { why, about: Some(String::new()) }
-    }
-
-    /// Says which column it is about, unless that is known better.
-    pub(super) fn of_column(mut self, name: &str) -> Self {
-        self.about.get_or_insert_with(|| name.to_owned());
-        self
-    }
-}
-
-impl serde::ser::Error for Refused {
-    fn custom<T: Display>(why: T) -> Self {
-        Self { why: why.to_string(), about: None }
-    }
-}
-
-impl Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.about.as_deref() {
-            None | Some("") => f.write_str(&self.why),
-            Some(column) => write!(f, "column {column:?}: {}", self.why),
-        }
-    }
-}
-
-impl std::error::Error for Refused {}
 
 /// Where in a row the serializer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

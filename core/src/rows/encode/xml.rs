@@ -5,7 +5,8 @@
 //! a carriage return into a line feed; one that is data is written as a reference.
 
 use super::nested::Notation;
-use super::row::{Refused, Value, refused};
+use super::refused::{Refused, refused};
+use super::row::Value;
 
 #[derive(Debug)]
 pub(super) enum Xml {}
