@@ -305,6 +305,13 @@ fn a_device_gives_up_when_it_is_denied_or_nobody_comes() {
 
     let mut login = device();
     asked(&mut login);
+    login.reply(answer(200, CODE));
+    waits(&mut login);
+    let error = told(&mut login, 200, CODE).expect_err("one code is all that is shown");
+    assert_eq!(error.kind(), ErrorKind::Login);
+
+    let mut login = device();
+    asked(&mut login);
     login.reply(answer(200, &CODE.replace("acme.my", "evil.example/")));
     assert!(done(&mut login).is_err(), "nobody is sent to a page of somebody else's");
 }
