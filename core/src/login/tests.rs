@@ -98,6 +98,12 @@ fn each_flow_asks_as_documented() {
 }
 
 #[test]
+fn a_moment_at_the_end_of_time_is_one() {
+    let mut login = Login::jwt_bearer(server(), "id", "ada@example.com", Key);
+    assert!(matches!(login.poll(Duration::MAX), LoginStep::Send(_)));
+}
+
+#[test]
 fn client_credentials_are_for_my_domain_and_a_secret() {
     for (server, app) in [
         (LoginServer::production(), app()),
