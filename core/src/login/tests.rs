@@ -209,6 +209,16 @@ fn no_error_repeats_a_secret() {
 }
 
 #[test]
+fn no_error_repeats_a_secret_that_its_end_cuts() {
+    for before in [2_030, 2_040, 2_044, 2_046] {
+        let said = format!("{}CANARY+2 {}", "x".repeat(before), "y".repeat(100));
+        let body = format!(r#"{{"error":"odd","error_description":"{said}"}}"#);
+        let error = told(&mut password(), 400, &body).unwrap_err();
+        assert!(!error.to_string().contains("xC"), "{error}");
+    }
+}
+
+#[test]
 fn a_new_refresh_token_is_kept_before_the_session_is_given_out() {
     let with = |token: &str| GOOD.replace('}', &format!(r#","refresh_token":"{token}"}}"#));
     let mut login = Login::refresh_token(server(), App::new("id"), "first")
