@@ -275,17 +275,21 @@ impl Login {
             Reply::Failed(Failure::Unsent(why) | Failure::Lost(why)) => return Err(lost(&why)),
             Reply::Streamed(_) => return Err(lost("the answer was not kept")),
         };
-        if response.status().is_success() {
+        let mut answer = document::refusal(&response);
+        // Whatever the status is: a refusal taken for an odd answer would be asked for again.
+        if response.status().is_success() && answer.code.is_none() {
             return self.flow.read(&response);
         }
-        let mut answer = document::refusal(&response);
         // What is no error document may be anything, also one with tokens in it.
         let message = answer.code.as_ref().map(|_| without(&answer.message, secrets));
         answer.message = message.unwrap_or_default();
         answer.code = answer.code.map(|code| without(&code, secrets));
-        // A SOAP fault is a 500, whoever is to blame; elsewhere a 500 is the server's own.
-        let blamed =
-            answer.code.as_deref().is_some_and(|code| self.flow.is_soap() || is_known(code));
+        // A SOAP fault is a 500, whoever is to blame, and one that cannot be read may be about the
+        // password; elsewhere a 500 is the server's own.
+        let blamed = match answer.code.as_deref() {
+            Some(code) => self.flow.is_soap() || is_known(code),
+            None => self.flow.is_soap() && answer.status == 500,
+        };
         let failed = matches!(answer.status, 408 | 429 | 500..) && !blamed;
         if failed {
             return Err(lost("the server failed").answered(answer));
@@ -320,7 +324,7 @@ impl Login {
             let (first, most) = WAITS;
             return Phase::Wait(grow(first, 2.0, most, self.tries - 1));
         }
-        if refusal.is_some_and(|refusal| !refusal.passes()) {
+        if error.kind() == ErrorKind::Login && refusal.is_none_or(|refusal| !refusal.passes()) {
             self.refused = Some(error.clone());
         }
         Phase::Over(Err(error))

@@ -150,6 +150,54 @@ fn what_was_refused_for_good_is_not_tried_again() {
     told(&mut login, 200, GOOD).unwrap();
 }
 
+/// An envelope with this in it.
+fn envelope(body: &str) -> String {
+    format!("<e:Envelope xmlns:e=\"x\"><e:Body>{body}</e:Body></e:Envelope>")
+}
+
+#[test]
+fn a_refusal_is_one_whatever_its_status_and_form() {
+    let fault = envelope("<e:Fault><faultcode>sf:INVALID_LOGIN</faultcode></e:Fault>");
+    let newer = envelope("<e:Fault><e:Code><e:Value>e:Sender</e:Value></e:Code></e:Fault>");
+    let twice = "<e:Fault><faultcode>INVALID_LOGIN</faultcode><faultcode>x</faultcode></e:Fault>";
+    let page = "<html><title>wrong password</title></html>";
+    let soap = || Login::soap(server(), "ada@example.com", "CANARY");
+    for (mut login, status, body, code) in [
+        (password(), 200, r#"{"error":"invalid_grant"}"#, Some("invalid_grant")),
+        (soap(), 200, &fault, Some("INVALID_LOGIN")),
+        (soap(), 500, &newer, None),
+        (soap(), 500, &envelope(twice), None),
+        (soap(), 500, &envelope("<e:Fault/>"), None),
+        (soap(), 500, &fault[..80], None),
+        (password(), 400, page, None),
+        (password(), 401, page, None),
+        (password(), 403, page, None),
+    ] {
+        let error = told(&mut login, status, body).unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Login, code), "{status} {body}");
+        login.begin(None);
+        done(&mut login).expect_err("the password is sent once");
+    }
+}
+
+#[test]
+fn what_a_failing_server_says_is_not_for_good() {
+    for (mut login, body) in [
+        (password(), r#"{"error":"temporarily_unavailable"}"#),
+        (Login::soap(server(), "ada@example.com", "CANARY"), "<html><title>Down</title></html>"),
+    ] {
+        for _ in 1..TRIES {
+            asked(&mut login);
+            login.reply(answer(503, body));
+            waits(&mut login);
+        }
+        let error = told(&mut login, 503, body).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unreachable);
+        login.begin(None);
+        asked(&mut login);
+    }
+}
+
 #[test]
 fn a_server_that_fails_is_asked_for_half_a_minute() {
     let mut login = password();
