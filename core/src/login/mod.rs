@@ -86,6 +86,8 @@ pub struct Login {
     server: LoginServer,
     flow: Flow,
     keep: Option<Box<Keep>>,
+    /// A refresh token that came, and was not kept so far.
+    unkept: Option<Secret>,
     /// The last one it gave.
     session: Option<Session>,
     /// Why the credentials are not tried again.
@@ -200,7 +202,8 @@ impl Login {
     }
 
     /// Has `keep` store each new refresh token, before the session that came with it is given out:
-    /// the one before may be worth nothing from then on. An error of it is the login's.
+    /// the one before may be worth nothing from then on. An error of it is the login's, and the next
+    /// login has the token stored again.
     #[must_use]
     pub fn on_refresh_token(
         mut self,
@@ -212,7 +215,7 @@ impl Login {
 
     fn by(server: LoginServer, flow: Flow) -> Self {
         let (phase, tries) = (Phase::Ask, 0);
-        Self { server, flow, keep: None, session: None, refused: None, phase, tries }
+        Self { server, flow, keep: None, unkept: None, session: None, refused: None, phase, tries }
     }
 
     /// Begins to get a session, another one than that which has `expired`. If there is one already
@@ -298,17 +301,18 @@ impl Login {
     }
 
     fn granted(&mut self, grant: Grant) -> Result<Session, Error> {
+        // First of all: the token before may be spent, whatever else is wrong with this answer.
+        self.unkept = self.flow.granted(grant.refresh_token).or(self.unkept.take());
+        if let (Some(new), Some(keep)) = (&self.unkept, &mut self.keep) {
+            keep(new)?;
+        }
+        self.unkept = None;
         let instance = self.server.instance(&grant.instance).inspect_err(|error| {
             self.refused = Some(error.clone()); // whoever answers so gets no second look
         })?;
         let session = Session::new(&instance, grant.token.reveal())
             .map_err(|error| Error::new(ErrorKind::Login, error.message()))?;
         self.session = Some(session.clone());
-        if let Some(new) = self.flow.granted(grant.refresh_token)
-            && let Some(keep) = &mut self.keep
-        {
-            keep(&new)?;
-        }
         Ok(session)
     }
 

@@ -1,5 +1,8 @@
 //! The machine against answers written by hand; over sockets, see the tests' `login`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
 use http::{Response, StatusCode};
 
 use super::*;
@@ -275,9 +278,32 @@ fn a_new_refresh_token_is_kept_before_the_session_is_given_out() {
     login.begin(Some(&session));
     let error = told(&mut login, 200, &with("second")).unwrap_err();
     assert_eq!((error.kind(), error.message()), (ErrorKind::Local, "second"));
-    login.begin(Some(&session));
+
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let (keep, full) = (Arc::clone(&kept), AtomicBool::new(true));
+    let mut login =
+        Login::refresh_token(server(), App::new("id"), "first").on_refresh_token(move |token| {
+            if full.swap(false, Ordering::Relaxed) {
+                return Err(Error::new(ErrorKind::Local, "the disk is full"));
+            }
+            keep.lock().unwrap().push(token.reveal().to_owned());
+            Ok(())
+        });
+    told(&mut login, 200, &with("second")).unwrap_err();
     login.begin(None);
-    done(&mut login).expect("the session itself is good");
+    assert!(asked(&mut login).ends_with("refresh_token=second"), "the session is not given out");
+    login.reply(answer(200, GOOD));
+    done(&mut login).unwrap();
+    assert_eq!(*kept.lock().unwrap(), ["second"], "it is stored again, though none came anew");
+
+    let keep = Arc::clone(&kept);
+    let mut login =
+        Login::refresh_token(server(), App::new("id"), "first").on_refresh_token(move |token| {
+            keep.lock().unwrap().push(token.reveal().to_owned());
+            Ok(())
+        });
+    told(&mut login, 200, &with("third").replace("acme", "acme.evil/")).unwrap_err();
+    assert_eq!(kept.lock().unwrap().last().unwrap(), "third", "a foreign host spends no token");
 
     let mut login = Login::refresh_token(server(), App::new("id"), "first");
     let session = told(&mut login, 200, &with("second")).unwrap();
