@@ -59,6 +59,7 @@ use crate::backoff::grow;
 use crate::call::{Call, Failure, Reply};
 use crate::document;
 use crate::error::{Error, ErrorKind};
+use crate::judge::retry_after;
 use crate::secret::Secret;
 use crate::session::Session;
 
@@ -73,10 +74,14 @@ use exchange::{Answer, Grant};
 use flow::Flow;
 use refusal::is_known;
 
-/// How often one login is asked for while the server cannot be reached or fails: for half a minute.
+/// How often one login is asked for while the server cannot be reached or fails: for half a minute,
+/// unless it asks for more time itself.
 const TRIES: u32 = 6;
 /// The first wait between two of these, and the longest.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(16));
+
+/// The longest `Retry-After` that is honoured to the second; a longer one is cut to this.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// Takes a new refresh token to where the application keeps it.
 type Keep = dyn FnMut(&Secret) -> Result<(), Error> + Send;
@@ -261,13 +266,17 @@ impl Login {
     pub fn reply(&mut self, reply: Reply) {
         let Phase::Sent(secrets) = std::mem::replace(&mut self.phase, Phase::Ask) else { return };
         let what = format!("logging in at {} ({})", self.server.url(""), self.flow.name());
+        let asked = match &reply {
+            Reply::Whole(response) => retry_after(response.headers()),
+            _ => None,
+        };
         self.phase = match self.read(reply, &secrets, &what) {
             Ok(Answer::Grant(grant)) => Phase::Over(self.granted(grant)),
             Ok(Answer::Code(code)) => match self.flow.show(code, &self.server) {
                 Ok(wait) => Phase::Wait(wait),
                 Err(error) => Phase::Over(Err(error)),
             },
-            Err(error) => self.failed(error),
+            Err(error) => self.failed(error, asked),
         };
     }
 
@@ -316,7 +325,8 @@ impl Login {
         Ok(session)
     }
 
-    fn failed(&mut self, error: Error) -> Phase {
+    /// Goes on after an error, and not before the server has `asked` for the next try.
+    fn failed(&mut self, error: Error, asked: Option<Duration>) -> Phase {
         if let Some(wait) = self.flow.waits_on(&error) {
             return Phase::Wait(wait);
         }
@@ -326,7 +336,8 @@ impl Login {
         self.tries += 1;
         if failed && self.tries < TRIES {
             let (first, most) = WAITS;
-            return Phase::Wait(grow(first, 2.0, most, self.tries - 1));
+            let asked = asked.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+            return Phase::Wait(grow(first, 2.0, most, self.tries - 1).max(asked));
         }
         if error.kind() == ErrorKind::Login && refusal.is_none_or(|refusal| !refusal.passes()) {
             self.refused = Some(error.clone());

@@ -224,6 +224,17 @@ fn a_server_that_fails_is_asked_for_half_a_minute() {
 }
 
 #[test]
+fn a_server_that_asks_for_time_is_given_it_within_bounds() {
+    let mut login = password();
+    for (asks, waited) in [("7", 7), ("0", 2), ("86400", 60), ("soon", 8)] {
+        asked(&mut login);
+        let response = Response::builder().status(503).header("retry-after", asks);
+        login.reply(Reply::Whole(response.body(bytes::Bytes::new()).unwrap()));
+        assert_eq!(waits(&mut login), waited, "{asks}");
+    }
+}
+
+#[test]
 fn an_answer_that_names_a_foreign_host_is_refused_and_gets_no_second_look() {
     let mut login = password();
     let evil = GOOD.replace("acme.my.salesforce.com", "salesforce.com.evil.example");
