@@ -14,7 +14,10 @@
 //! | [`Login::password`] | a password; blocked in orgs since Summer '23 unless allowed | the same |
 //! | [`Login::soap`] | a password; to be retired in Summer '27, and off in new orgs | the same |
 //!
-//! Three things hold for all of them. The org is taken from the answer only if its host is one that
+//! Each is one user's for good. A job belongs to the user who made it, so whoever resumes a run has
+//! to log in as the same one.
+//!
+//! Three more things hold for all of them. The org is taken from the answer only if its host is one that
 //! [may be](LoginServer). What was refused for good is not tried again: a user whose wrong password is
 //! repeated is locked out ([`Refusal`] tells what passes). And no error holds a secret, not even
 //! where a server repeats it.
