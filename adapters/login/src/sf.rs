@@ -50,16 +50,21 @@ pub fn sf_session(org: &str) -> Result<Session, Error> {
 }
 
 /// The org that `sf` uses if none is named, for somebody in this folder: `SF_TARGET_ORG`, else
-/// `target-org` in the nearest `.sf/config.json` of this folder and those above it, else in the home
-/// folder's, else `defaultusername` in its `.sfdx/sfdx-config.json`.
+/// `target-org` in the `.sf/config.json` of the project, which is the nearest folder with an
+/// `sfdx-project.json`, this one or above it; else in the home folder's, else `defaultusername` in
+/// its `.sfdx/sfdx-config.json`.
 pub fn default_org(folder: &Path) -> Option<String> {
     let named = env::var("SF_TARGET_ORG").ok().filter(|name| !name.is_empty());
     let home: Option<PathBuf> =
         ["HOME", "USERPROFILE"].into_iter().find_map(env::var_os).map(PathBuf::from);
     named
-        .or_else(|| folder.ancestors().find_map(target_org))
+        .or_else(|| target_org(folder.ancestors().find(|folder| is_project(folder))?))
         .or_else(|| home.as_deref().and_then(target_org))
         .or_else(|| setting(&home?.join(".sfdx/sfdx-config.json"), "defaultusername"))
+}
+
+fn is_project(folder: &Path) -> bool {
+    folder.join("sfdx-project.json").exists()
 }
 
 fn target_org(folder: &Path) -> Option<String> {

@@ -106,6 +106,8 @@ fn without_a_name_it_is_the_org_that_sf_would_use() {
     asked("everywhere");
     fs::create_dir(world.stage.path(".sf")).unwrap();
     world.stage.file(".sf/config.json", r#"{"target-org":"here"}"#);
+    asked("everywhere"); // sf itself takes no notice of it outside of a project
+    world.stage.file("sfdx-project.json", "{}");
     asked("here");
     let mut command = world.command(&["insert", "Account", "in.csv"]);
     let ran: Ran = command.env("SF_TARGET_ORG", "now").output().unwrap().into();
