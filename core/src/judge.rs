@@ -145,7 +145,7 @@ fn classify(info: &ErrorInfo) -> Class {
 
 /// `Retry-After`, in seconds or as a date. A date is compared with the answer's own `Date`, so that
 /// nobody's clock matters.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let value = text(http::header::RETRY_AFTER)?;
     if let Ok(seconds) = value.parse() {

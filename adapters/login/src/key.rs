@@ -52,11 +52,11 @@ impl Key {
     ///
     /// Fails with [`ErrorKind::Local`] if it cannot be read, else as [`from_pem`](Self::from_pem).
     pub fn from_file(name: impl AsRef<Path>) -> Result<Self, Error> {
-        let name = name.as_ref().display();
+        let (path, name) = (name.as_ref(), name.as_ref().display());
         let local = |why: &dyn fmt::Display| {
             Error::new(ErrorKind::Local, format!("the key file {name} cannot be read: {why}"))
         };
-        let file = File::open(name.to_string()).map_err(|error| local(&error))?;
+        let file = File::open(path).map_err(|error| local(&error))?;
         if is_open_to_others(&file).map_err(|error| local(&error))? {
             let message = format!("the key file {name} can be read by others");
             let advice = format!("make it yours alone: chmod 600 {name}");
@@ -64,9 +64,8 @@ impl Key {
         }
         let mut pem = Zeroizing::new(Vec::with_capacity(FILE)); // no copy is left by growing
         file.take(FILE as u64 - 1).read_to_end(&mut pem).map_err(|error| local(&error))?;
-        Self::from_pem(&pem).map_err(|error| {
-            Error::new(error.kind(), format!("the key file {name}: {}", error.message()))
-        })
+        Self::from_pem(&pem)
+            .map_err(|error| Error::new(error.kind(), format!("the key file {name}: {error}")))
     }
 }
 

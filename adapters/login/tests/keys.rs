@@ -48,6 +48,9 @@ fn a_key_file_is_its_owners_alone() {
     };
     assert!(open(0o600).is_ok());
     assert!(open(0o400).is_ok());
+    fs::write(&name, include_bytes!("keys/encrypted.pem")).unwrap();
+    let error = open(0o600).unwrap_err().to_string();
+    assert!(error.contains("server.key: ") && error.contains("openssl pkey"), "{error}");
     for mode in [0o640, 0o604, 0o644] {
         assert!(open(mode).unwrap_err().to_string().contains("chmod 600"));
     }

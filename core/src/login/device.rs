@@ -54,6 +54,11 @@ impl Device {
         self.pending = None;
     }
 
+    /// Whether a person has a code already. One code is all a login shows, or it might never end.
+    pub(super) fn is_shown(&self) -> bool {
+        self.pending.is_some()
+    }
+
     pub(super) fn form(&self) -> Form {
         match &self.pending {
             None => oauth::device(&self.app, &self.scope),

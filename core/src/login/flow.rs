@@ -111,8 +111,12 @@ impl Flow {
             Self::Soap { .. } => soap::read(response)?,
             _ => oauth::read(response)?,
         };
-        if matches!(answer, Answer::Code(_)) && !matches!(self, Self::Device(_)) {
-            return Err(Error::new(ErrorKind::Login, "the login's answer is of another flow"));
+        let takes_code = matches!(self, Self::Device(device) if !device.is_shown());
+        if matches!(answer, Answer::Code(_)) && !takes_code {
+            return Err(Error::new(
+                ErrorKind::Login,
+                "the login's answer is of another flow or step",
+            ));
         }
         Ok(answer)
     }

@@ -14,7 +14,10 @@
 //! | [`Login::password`] | a password; blocked in orgs since Summer '23 unless allowed | the same |
 //! | [`Login::soap`] | a password; to be retired in Summer '27, and off in new orgs | the same |
 //!
-//! Three things hold for all of them. The org is taken from the answer only if its host is one that
+//! Each is one user's for good. A job belongs to the user who made it, so whoever resumes a run has
+//! to log in as the same one.
+//!
+//! Three more things hold for all of them. The org is taken from the answer only if its host is one that
 //! [may be](LoginServer). What was refused for good is not tried again: a user whose wrong password is
 //! repeated is locked out ([`Refusal`] tells what passes). And no error holds a secret, not even
 //! where a server repeats it.
@@ -59,6 +62,7 @@ use crate::backoff::grow;
 use crate::call::{Call, Failure, Reply};
 use crate::document;
 use crate::error::{Error, ErrorKind};
+use crate::judge::retry_after;
 use crate::secret::Secret;
 use crate::session::Session;
 
@@ -73,10 +77,14 @@ use exchange::{Answer, Grant};
 use flow::Flow;
 use refusal::is_known;
 
-/// How often one login is asked for while the server cannot be reached or fails: for half a minute.
+/// How often one login is asked for while the server cannot be reached or fails: for half a minute,
+/// unless it asks for more time itself.
 const TRIES: u32 = 6;
 /// The first wait between two of these, and the longest.
 const WAITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(16));
+
+/// The longest `Retry-After` that is honoured to the second; a longer one is cut to this.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// Takes a new refresh token to where the application keeps it.
 type Keep = dyn FnMut(&Secret) -> Result<(), Error> + Send;
@@ -86,6 +94,8 @@ pub struct Login {
     server: LoginServer,
     flow: Flow,
     keep: Option<Box<Keep>>,
+    /// A refresh token that came, and was not kept so far.
+    unkept: Option<Secret>,
     /// The last one it gave.
     session: Option<Session>,
     /// Why the credentials are not tried again.
@@ -200,7 +210,8 @@ impl Login {
     }
 
     /// Has `keep` store each new refresh token, before the session that came with it is given out:
-    /// the one before may be worth nothing from then on. An error of it is the login's.
+    /// the one before may be worth nothing from then on. An error of it is the login's, and the next
+    /// login has the token stored again.
     #[must_use]
     pub fn on_refresh_token(
         mut self,
@@ -212,7 +223,7 @@ impl Login {
 
     fn by(server: LoginServer, flow: Flow) -> Self {
         let (phase, tries) = (Phase::Ask, 0);
-        Self { server, flow, keep: None, session: None, refused: None, phase, tries }
+        Self { server, flow, keep: None, unkept: None, session: None, refused: None, phase, tries }
     }
 
     /// Begins to get a session, another one than that which has `expired`. If there is one already
@@ -258,13 +269,17 @@ impl Login {
     pub fn reply(&mut self, reply: Reply) {
         let Phase::Sent(secrets) = std::mem::replace(&mut self.phase, Phase::Ask) else { return };
         let what = format!("logging in at {} ({})", self.server.url(""), self.flow.name());
+        let asked = match &reply {
+            Reply::Whole(response) => retry_after(response.headers()),
+            _ => None,
+        };
         self.phase = match self.read(reply, &secrets, &what) {
             Ok(Answer::Grant(grant)) => Phase::Over(self.granted(grant)),
             Ok(Answer::Code(code)) => match self.flow.show(code, &self.server) {
                 Ok(wait) => Phase::Wait(wait),
                 Err(error) => Phase::Over(Err(error)),
             },
-            Err(error) => self.failed(error),
+            Err(error) => self.failed(error, asked),
         };
     }
 
@@ -275,17 +290,21 @@ impl Login {
             Reply::Failed(Failure::Unsent(why) | Failure::Lost(why)) => return Err(lost(&why)),
             Reply::Streamed(_) => return Err(lost("the answer was not kept")),
         };
-        if response.status().is_success() {
+        let mut answer = document::refusal(&response);
+        // Whatever the status is: a refusal taken for an odd answer would be asked for again.
+        if response.status().is_success() && answer.code.is_none() {
             return self.flow.read(&response);
         }
-        let mut answer = document::refusal(&response);
         // What is no error document may be anything, also one with tokens in it.
         let message = answer.code.as_ref().map(|_| without(&answer.message, secrets));
         answer.message = message.unwrap_or_default();
         answer.code = answer.code.map(|code| without(&code, secrets));
-        // A SOAP fault is a 500, whoever is to blame; elsewhere a 500 is the server's own.
-        let blamed =
-            answer.code.as_deref().is_some_and(|code| self.flow.is_soap() || is_known(code));
+        // A SOAP fault is a 500, whoever is to blame, and one that cannot be read may be about the
+        // password; elsewhere a 500 is the server's own.
+        let blamed = match answer.code.as_deref() {
+            Some(code) => self.flow.is_soap() || is_known(code),
+            None => self.flow.is_soap() && answer.status == 500,
+        };
         let failed = matches!(answer.status, 408 | 429 | 500..) && !blamed;
         if failed {
             return Err(lost("the server failed").answered(answer));
@@ -294,21 +313,23 @@ impl Login {
     }
 
     fn granted(&mut self, grant: Grant) -> Result<Session, Error> {
+        // First of all: the token before may be spent, whatever else is wrong with this answer.
+        self.unkept = self.flow.granted(grant.refresh_token).or(self.unkept.take());
+        if let (Some(new), Some(keep)) = (&self.unkept, &mut self.keep) {
+            keep(new)?;
+        }
+        self.unkept = None;
         let instance = self.server.instance(&grant.instance).inspect_err(|error| {
             self.refused = Some(error.clone()); // whoever answers so gets no second look
         })?;
         let session = Session::new(&instance, grant.token.reveal())
             .map_err(|error| Error::new(ErrorKind::Login, error.message()))?;
         self.session = Some(session.clone());
-        if let Some(new) = self.flow.granted(grant.refresh_token)
-            && let Some(keep) = &mut self.keep
-        {
-            keep(&new)?;
-        }
         Ok(session)
     }
 
-    fn failed(&mut self, error: Error) -> Phase {
+    /// Goes on after an error, and not before the server has `asked` for the next try.
+    fn failed(&mut self, error: Error, asked: Option<Duration>) -> Phase {
         if let Some(wait) = self.flow.waits_on(&error) {
             return Phase::Wait(wait);
         }
@@ -318,9 +339,10 @@ impl Login {
         self.tries += 1;
         if failed && self.tries < TRIES {
             let (first, most) = WAITS;
-            return Phase::Wait(grow(first, 2.0, most, self.tries - 1));
+            let asked = asked.unwrap_or_default().min(LONGEST_RETRY_AFTER);
+            return Phase::Wait(grow(first, 2.0, most, self.tries - 1).max(asked));
         }
-        if refusal.is_some_and(|refusal| !refusal.passes()) {
+        if error.kind() == ErrorKind::Login && refusal.is_none_or(|refusal| !refusal.passes()) {
             self.refused = Some(error.clone());
         }
         Phase::Over(Err(error))

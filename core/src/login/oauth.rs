@@ -89,7 +89,7 @@ pub(super) fn assertion(
         "iss": client_id,
         "sub": username,
         "aud": server.audience(),
-        "exp": (since_1970 + ASSERTION).as_secs(),
+        "exp": since_1970.saturating_add(ASSERTION).as_secs(),
     });
     let encode = |text: &[u8]| URL_SAFE_NO_PAD.encode(text);
     let message =

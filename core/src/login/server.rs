@@ -11,6 +11,9 @@ use crate::session::{check_instance, is_loopback};
 /// The domains of Salesforce's hosts: My Domains and instances, Experience sites, government.
 const DOMAINS: [&str; 3] = [".salesforce.com", ".force.com", ".salesforce.mil"];
 
+/// Those of the orgs whose shared host is the sandboxes'.
+const TEST_ORGS: [&str; 2] = [".sandbox.my.salesforce.com", ".scratch.my.salesforce.com"];
+
 const PRODUCTION: &str = "https://login.salesforce.com";
 const SANDBOX: &str = "https://test.salesforce.com";
 
@@ -47,7 +50,10 @@ impl LoginServer {
     /// Fails with [`ErrorKind::Usage`] if it is not `https://host`; plain http is possible only to
     /// this machine itself.
     pub fn at(address: &str) -> Result<Self, Error> {
-        Ok(Self { address: check_instance(address)?, allowed: Vec::new() })
+        let address = check_instance(address)?;
+        let usual = address.strip_prefix("https://").and_then(|host| host.strip_suffix(":443"));
+        let address = usual.map_or(address.clone(), |host| format!("https://{host}"));
+        Ok(Self { address, allowed: Vec::new() })
     }
 
     /// Allows one more host, by name, or by name and port. It is still reached by https alone.
@@ -69,11 +75,12 @@ impl LoginServer {
         [PRODUCTION, SANDBOX].iter().any(|shared| self.address.eq_ignore_ascii_case(shared))
     }
 
-    /// The audience of a JWT: not the My Domain, but the shared host of its kind of org.
+    /// The audience of a JWT: not the My Domain, but the shared host of its kind of org. Scratch
+    /// orgs are of the sandboxes' kind.
     pub(super) fn audience(&self) -> &str {
         let host = self.address.to_ascii_lowercase();
         match host.strip_prefix("https://") {
-            Some(host) if host.ends_with(".sandbox.my.salesforce.com") => SANDBOX,
+            Some(host) if TEST_ORGS.iter().any(|domain| host.ends_with(domain)) => SANDBOX,
             Some(host) if host.ends_with(".my.salesforce.com") => PRODUCTION,
             _ => &self.address,
         }
@@ -201,6 +208,7 @@ mod tests {
         let of = |address| LoginServer::at(address).unwrap().audience().to_owned();
         assert_eq!(of("https://acme.my.salesforce.com"), PRODUCTION);
         assert_eq!(of("https://acme--uat.sandbox.my.salesforce.com"), SANDBOX);
+        assert_eq!(of("https://acme.scratch.my.salesforce.com:443"), SANDBOX);
         assert_eq!(of("https://acme.my.site.com"), "https://acme.my.site.com");
         assert_eq!(LoginServer::sandbox().audience(), SANDBOX);
     }

@@ -1,5 +1,8 @@
 //! The machine against answers written by hand; over sockets, see the tests' `login`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
 use http::{Response, StatusCode};
 
 use super::*;
@@ -98,6 +101,12 @@ fn each_flow_asks_as_documented() {
 }
 
 #[test]
+fn a_moment_at_the_end_of_time_is_one() {
+    let mut login = Login::jwt_bearer(server(), "id", "ada@example.com", Key);
+    assert!(matches!(login.poll(Duration::MAX), LoginStep::Send(_)));
+}
+
+#[test]
 fn client_credentials_are_for_my_domain_and_a_secret() {
     for (server, app) in [
         (LoginServer::production(), app()),
@@ -144,6 +153,54 @@ fn what_was_refused_for_good_is_not_tried_again() {
     told(&mut login, 200, GOOD).unwrap();
 }
 
+/// An envelope with this in it.
+fn envelope(body: &str) -> String {
+    format!("<e:Envelope xmlns:e=\"x\"><e:Body>{body}</e:Body></e:Envelope>")
+}
+
+#[test]
+fn a_refusal_is_one_whatever_its_status_and_form() {
+    let fault = envelope("<e:Fault><faultcode>sf:INVALID_LOGIN</faultcode></e:Fault>");
+    let newer = envelope("<e:Fault><e:Code><e:Value>e:Sender</e:Value></e:Code></e:Fault>");
+    let twice = "<e:Fault><faultcode>INVALID_LOGIN</faultcode><faultcode>x</faultcode></e:Fault>";
+    let page = "<html><title>wrong password</title></html>";
+    let soap = || Login::soap(server(), "ada@example.com", "CANARY");
+    for (mut login, status, body, code) in [
+        (password(), 200, r#"{"error":"invalid_grant"}"#, Some("invalid_grant")),
+        (soap(), 200, &fault, Some("INVALID_LOGIN")),
+        (soap(), 500, &newer, None),
+        (soap(), 500, &envelope(twice), None),
+        (soap(), 500, &envelope("<e:Fault/>"), None),
+        (soap(), 500, &fault[..80], None),
+        (password(), 400, page, None),
+        (password(), 401, page, None),
+        (password(), 403, page, None),
+    ] {
+        let error = told(&mut login, status, body).unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Login, code), "{status} {body}");
+        login.begin(None);
+        done(&mut login).expect_err("the password is sent once");
+    }
+}
+
+#[test]
+fn what_a_failing_server_says_is_not_for_good() {
+    for (mut login, body) in [
+        (password(), r#"{"error":"temporarily_unavailable"}"#),
+        (Login::soap(server(), "ada@example.com", "CANARY"), "<html><title>Down</title></html>"),
+    ] {
+        for _ in 1..TRIES {
+            asked(&mut login);
+            login.reply(answer(503, body));
+            waits(&mut login);
+        }
+        let error = told(&mut login, 503, body).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unreachable);
+        login.begin(None);
+        asked(&mut login);
+    }
+}
+
 #[test]
 fn a_server_that_fails_is_asked_for_half_a_minute() {
     let mut login = password();
@@ -164,6 +221,17 @@ fn a_server_that_fails_is_asked_for_half_a_minute() {
     assert_eq!(done(&mut login).unwrap_err().kind(), ErrorKind::Unreachable);
     login.begin(None);
     told(&mut login, 200, GOOD).unwrap();
+}
+
+#[test]
+fn a_server_that_asks_for_time_is_given_it_within_bounds() {
+    let mut login = password();
+    for (asks, waited) in [("7", 7), ("0", 2), ("86400", 60), ("soon", 8)] {
+        asked(&mut login);
+        let response = Response::builder().status(503).header("retry-after", asks);
+        login.reply(Reply::Whole(response.body(bytes::Bytes::new()).unwrap()));
+        assert_eq!(waits(&mut login), waited, "{asks}");
+    }
 }
 
 #[test]
@@ -203,6 +271,16 @@ fn no_error_repeats_a_secret() {
 }
 
 #[test]
+fn no_error_repeats_a_secret_that_its_end_cuts() {
+    for before in [2_030, 2_040, 2_044, 2_046] {
+        let said = format!("{}CANARY+2 {}", "x".repeat(before), "y".repeat(100));
+        let body = format!(r#"{{"error":"odd","error_description":"{said}"}}"#);
+        let error = told(&mut password(), 400, &body).unwrap_err();
+        assert!(!error.to_string().contains("xC"), "{error}");
+    }
+}
+
+#[test]
 fn a_new_refresh_token_is_kept_before_the_session_is_given_out() {
     let with = |token: &str| GOOD.replace('}', &format!(r#","refresh_token":"{token}"}}"#));
     let mut login = Login::refresh_token(server(), App::new("id"), "first")
@@ -211,9 +289,32 @@ fn a_new_refresh_token_is_kept_before_the_session_is_given_out() {
     login.begin(Some(&session));
     let error = told(&mut login, 200, &with("second")).unwrap_err();
     assert_eq!((error.kind(), error.message()), (ErrorKind::Local, "second"));
-    login.begin(Some(&session));
+
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    let (keep, full) = (Arc::clone(&kept), AtomicBool::new(true));
+    let mut login =
+        Login::refresh_token(server(), App::new("id"), "first").on_refresh_token(move |token| {
+            if full.swap(false, Ordering::Relaxed) {
+                return Err(Error::new(ErrorKind::Local, "the disk is full"));
+            }
+            keep.lock().unwrap().push(token.reveal().to_owned());
+            Ok(())
+        });
+    told(&mut login, 200, &with("second")).unwrap_err();
     login.begin(None);
-    done(&mut login).expect("the session itself is good");
+    assert!(asked(&mut login).ends_with("refresh_token=second"), "the session is not given out");
+    login.reply(answer(200, GOOD));
+    done(&mut login).unwrap();
+    assert_eq!(*kept.lock().unwrap(), ["second"], "it is stored again, though none came anew");
+
+    let keep = Arc::clone(&kept);
+    let mut login =
+        Login::refresh_token(server(), App::new("id"), "first").on_refresh_token(move |token| {
+            keep.lock().unwrap().push(token.reveal().to_owned());
+            Ok(())
+        });
+    told(&mut login, 200, &with("third").replace("acme", "acme.evil/")).unwrap_err();
+    assert_eq!(kept.lock().unwrap().last().unwrap(), "third", "a foreign host spends no token");
 
     let mut login = Login::refresh_token(server(), App::new("id"), "first");
     let session = told(&mut login, 200, &with("second")).unwrap();
@@ -302,6 +403,13 @@ fn a_device_gives_up_when_it_is_denied_or_nobody_comes() {
         matches!(login.poll(Duration::ZERO), LoginStep::Done(Err(_)))
     });
     assert_eq!(rounds, Some(6), "30 s of 5");
+
+    let mut login = device();
+    asked(&mut login);
+    login.reply(answer(200, CODE));
+    waits(&mut login);
+    let error = told(&mut login, 200, CODE).expect_err("one code is all that is shown");
+    assert_eq!(error.kind(), ErrorKind::Login);
 
     let mut login = device();
     asked(&mut login);

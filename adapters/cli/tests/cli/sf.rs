@@ -88,6 +88,9 @@ fn a_token_that_is_not_displayed_is_asked_for_by_itself() {
     let ran = world.insert(&["--org", "uat"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("does not tell the access token"), "{ran:?}");
+    world.play(&REDACTED.replace("auth) echo", "auth) exit 1; echo"));
+    let ran = world.insert(&["--org", "uat"]);
+    assert!(ran.err.contains("update sf"), "one of the time before: {ran:?}");
 }
 
 #[test]
@@ -106,6 +109,8 @@ fn without_a_name_it_is_the_org_that_sf_would_use() {
     asked("everywhere");
     fs::create_dir(world.stage.path(".sf")).unwrap();
     world.stage.file(".sf/config.json", r#"{"target-org":"here"}"#);
+    asked("everywhere"); // sf itself takes no notice of it outside of a project
+    world.stage.file("sfdx-project.json", "{}");
     asked("here");
     let mut command = world.command(&["insert", "Account", "in.csv"]);
     let ran: Ran = command.env("SF_TARGET_ORG", "now").output().unwrap().into();
@@ -160,8 +165,11 @@ fn what_sf_says_when_it_fails_is_told() {
     for words in ["No authorization information found for uat.", "sf org list"] {
         assert!(ran.err.contains(words), "{ran:?}");
     }
-    world.play("echo 'sf is broken' >&2; exit 7");
-    assert!(world.insert(&["--org", "uat"]).err.contains("sf is broken"));
+    world.play("echo 'sf is broken: 00D000000000001!CANARY_1.x' >&2; exit 7");
+    let ran = world.insert(&["--org", "uat"]);
+    assert!(ran.err.contains("sf is broken: 00D000000000001!;"), "{ran:?}");
+    world.play(&format!("echo '(node:1) Warning: odd {{'; {SHOWN}"));
+    assert_eq!(world.insert(&["--org", "uat"]).code, Some(0));
     world.play("echo nonsense secret");
     let ran = world.insert(&["--org", "uat"]);
     assert!(ran.err.contains("cannot be understood"), "{ran:?}");
