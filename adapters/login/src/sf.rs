@@ -145,14 +145,12 @@ fn run(command: &mut Command, patience: Duration) -> io::Result<Output> {
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (stdout, stderr) = (told(child.stdout.take()), told(child.stderr.take()));
-    match (stdout.recv_timeout(left()), stderr.recv_timeout(left())) {
-        (Ok(stdout), Ok(stderr)) => Ok(Output { status: child.wait()?, stdout, stderr }),
-        _ => {
-            child.kill()?;
-            child.wait()?;
-            Err(io::ErrorKind::TimedOut.into())
-        }
+    if let (Ok(stdout), Ok(stderr)) = (stdout.recv_timeout(left()), stderr.recv_timeout(left())) {
+        return Ok(Output { status: child.wait()?, stdout, stderr });
     }
+    child.kill()?;
+    child.wait()?;
+    Err(io::ErrorKind::TimedOut.into())
 }
 
 /// What comes out of a pipe, once it is closed.
