@@ -394,7 +394,7 @@ impl Query {
     ///
     /// let spec = Spec::query("SELECT Subject, ActivityDateTime, Who.Name FROM Event");
     /// let query = Client::new(session_from_env).fetch(spec.content_type(ContentType::Json));
-    /// let events: Result<Vec<Event>, _> = query.records()?.collect();
+    /// let events = query.records::<Event>()?; // a stream of Result<Event, Error>
     /// # Ok::<(), sfbulk_async_std::Error>(())
     /// ```
     pub fn records<T: DeserializeOwned>(self) -> Result<Records<T>, Error> {
