@@ -500,7 +500,7 @@ impl Intake {
         match self.expect {
             Expect::Outcomes { rows, count, .. } if is_good => outcomes(&rows, count, response),
             Expect::Request { content_type, .. } if is_good => request(&content_type, response),
-            Expect::Nothing { .. } if is_text(&response) || (nothing_came && is_good) => {
+            Expect::Nothing { .. } if is_good && (nothing_came || is_text(&response)) => {
                 Ok((None, Reply::Streamed(Received::default())))
             }
             _ => Ok((None, Reply::Whole(response))),
@@ -978,6 +978,20 @@ mod tests {
         for at in 0..marked.len() {
             let (_, reply) = take(&expect, Response::builder(), &[&marked[..at], &marked[at..]]);
             assert!(matches!(reply, Reply::Whole(_)), "split at {at}");
+        }
+    }
+
+    #[test]
+    fn a_page_in_the_place_of_nothing_is_no_success() {
+        let expect = Expect::Nothing { at_most: 1000 };
+        for (status, body) in [(503, "upstream connect error"), (401, "go away"), (403, "")] {
+            let head = Response::builder().status(status).header("content-type", "text/plain");
+            let (_, reply) = take(&expect, head, &[body.as_bytes()]);
+            assert!(matches!(reply, Reply::Whole(_)), "{status} {reply:?}");
+        }
+        for body in ["", "Salesforce Field,Csv Header,Value,Hint\n"] {
+            let (_, reply) = take(&expect, Response::builder().status(201), &[body.as_bytes()]);
+            assert!(matches!(reply, Reply::Streamed(_)), "{reply:?}");
         }
     }
 

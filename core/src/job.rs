@@ -95,6 +95,8 @@ pub struct Job {
     summary: Summary,
     save: Save,
     leave: Leave,
+    /// The batches that an earlier run had added.
+    added_before: u64,
     /// How often it started over.
     starts: u32,
     /// It was said that the server has something against the API's version.
@@ -185,6 +187,7 @@ impl Job {
         job.summary.jobs = job.ledger.jobs.iter().map(|job| job.id).collect();
         let sent = job.ledger.batches.iter().filter(|batch| batch.stage.sent().is_some()).count();
         job.summary.batches.accepted = sent as u64;
+        job.added_before = sent as u64;
         if let Some(soql) = job.spec.soql.clone() {
             job.ledger.unfed = 0;
             job.ledger.ended = true;
@@ -209,6 +212,7 @@ impl Job {
             summary: Summary::default(),
             save: Save::default(),
             leave: Leave::default(),
+            added_before: 0,
             starts: 0,
             warned: false,
             done: false,
@@ -499,8 +503,8 @@ impl Job {
         }
         let there =
             |batch: &&BatchRecord| matches!(batch.stage, Stage::Sent(_) | Stage::Unsure { .. });
-        let adds = matches!(errand, Errand::Submit { .. });
-        let beyond = adds && self.ledger.batches.iter().filter(there).count() as u64 >= batches;
+        let added = self.ledger.batches.iter().filter(there).count() as u64 - self.added_before;
+        let beyond = matches!(errand, Errand::Submit { .. }) && added >= batches;
         if beyond {
             let message = format!("the run may add {batches} batches, and has added them");
             self.fail(Error::new(ErrorKind::Allowance, message));

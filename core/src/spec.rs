@@ -148,10 +148,11 @@ pub struct Bounds {
     /// Sessions turned down in a row, without a request succeeding in between, before the run
     /// gives up. 3: more would lock the user out.
     pub logins: u32,
-    /// Requests that the run may make; no limit unless one is set. Then it is left where it is, with
+    /// Requests that the run may make, and each run that goes on with it; no limit unless one is
+    /// set. A run that goes on reads all results again, so it needs as many as that and some more. Then it is left where it is, with
     /// [`ErrorKind::Unfinished`](crate::ErrorKind::Unfinished), and can be resumed.
     pub calls: u64,
-    /// Batches that the run may add; no limit unless one is set. Then no more rows are sent, those
+    /// Batches that the run may add, and each run that goes on with it; no limit unless one is set. Then no more rows are sent, those
     /// that were are accounted for, and the run ends with
     /// [`ErrorKind::Allowance`](crate::ErrorKind::Allowance). The chunks that a
     /// server splits a query into are not counted: the server adds them.

@@ -795,11 +795,13 @@ fn batch(
     headers: &[Header<'_>],
     body: &[u8],
 ) -> Option<u64> {
+    let key = if operation == "upsert" { r#","externalIdFieldName":"Key__c""# } else { "" };
     let job = format!(
-        r#"{{"operation":"{operation}","object":"Account","contentType":"{content}","externalIdFieldName":"Key__c"}}"#
+        r#"{{"operation":"{operation}","object":"Account","contentType":"{content}"{key}}}"#
     );
     let json = [(&b"content-type"[..], &b"application/json"[..])];
     let created = ask(org, "POST", &format!("{BASE}/job"), &json, job.as_bytes())?;
+    assert_eq!(created.status(), 201, "{created:?}");
     let id = element(created.body(), "id");
     let job = format!("{BASE}/job/{id}/batch");
     let added = ask(org, "POST", &job, headers, body)?;
@@ -892,5 +894,29 @@ fn org_gzip(body: &[u8]) {
         MultiGzDecoder::new(body).take(1 << 17).read_to_end(&mut plain).unwrap();
         let again = with_org(|org| batch(org, "insert", "CSV", &[CSV], &plain));
         assert_eq!(again, Some(processed));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seeds::seeds;
+
+    #[test]
+    fn an_org_takes_what_is_good() {
+        let json = (&b"content-type"[..], &b"application/json"[..]);
+        let xml = (&b"content-type"[..], &b"application/xml"[..]);
+        let packed = (&b"content-encoding"[..], &b"gzip"[..]);
+        for (name, operation, content, headers, rows) in [
+            ("org_csv", "upsert", "CSV", &[CSV][..], 2),
+            ("org_csv", "insert", "CSV", &[CSV], 2),
+            ("org_gzip", "insert", "CSV", &[CSV, packed], 2),
+            ("org_json", "upsert", "JSON", &[json], 3),
+            ("org_xml", "upsert", "XML", &[xml], 2),
+        ] {
+            let good = &seeds(name)[0];
+            let processed = with_org(|org| batch(org, operation, content, headers, good));
+            assert_eq!(processed, Some(rows), "{name}, {operation}");
+        }
     }
 }

@@ -120,10 +120,15 @@ fn a_run_makes_no_more_requests_than_it_may_and_is_resumed() {
 #[test]
 fn a_run_adds_no_more_batches_than_it_may() {
     let org = org(Limits::default());
-    let mut app = desk(&org);
+    let (mut app, mut again) = (desk(&org), desk(&org));
+    let mut line = Offline::new(org);
     let mut job = job(Bounds { batches: 2, ..Bounds::default() });
-    let error = Offline::new(org).run(&mut job, &mut app).unwrap_err();
+    let error = line.run(&mut job, &mut app).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Allowance);
     let Summary { succeeded, unprocessed, left_open, .. } = job.summary();
     assert_eq!((*succeeded, *unprocessed, left_open.len()), (4, 1, 0));
+    // A run that goes on may add as many, and those of before do not count.
+    let mut job = Job::resume(job.checkpoint()).unwrap();
+    let summary = line.run(&mut job, &mut again).unwrap();
+    assert_eq!((summary.succeeded, summary.batches.accepted), (5, 3));
 }

@@ -143,7 +143,7 @@ fn imports(name: &str, text: &str) -> BTreeSet<String> {
     let code = code(text);
     assert!(!code.contains("crate::{"), "{name}: import from one module at a time");
     let mut found = BTreeSet::new();
-    let own = name.split_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default();
+    let own = name.rsplit_once('/').map(|(folder, _)| format!("{folder}/")).unwrap_or_default();
     let is_module = |module: &str| LEVELS.iter().any(|(name, _)| *name == module);
     let paths = [
         ("crate::rows::", "rows/"),

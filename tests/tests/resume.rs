@@ -381,7 +381,8 @@ fn a_damaged_checkpoint_is_refused_and_stays_as_it_is() {
     let stage = cut_off(4);
     let whole = fs::read(stage.checkpoint()).unwrap();
     let version =
-        String::from_utf8(whole.clone()).unwrap().replace("\"version\":1", "\"version\":2");
+        String::from_utf8(whole.clone()).unwrap().replace("\"version\":2", "\"version\":3");
+    assert_ne!(version.as_bytes(), whole, "the version is another one by now");
     let cuts = (0..whole.len()).step_by(7).map(|at| whole[..at].to_vec());
     let others = [b"no JSON".to_vec(), b"[]".to_vec(), vec![0xFF; 40], version.into_bytes()];
     for content in cuts.chain(others) {

@@ -61,7 +61,7 @@ fn every_value_and_member_of_the_wire_has_its_place() {
         let names = members.filter_map(|line| line.trim().strip_prefix("pub ")?.split(':').next());
         names.for_each(|name| has(&camel_case(name)));
     }
-    assert!(found > 90, "only {found} names were found");
+    assert!(found > 80, "only {found} names were found");
 }
 
 fn camel_case(name: &str) -> String {

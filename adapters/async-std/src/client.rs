@@ -480,6 +480,7 @@ impl Query {
     /// [`Decoder`] says. Null and empty are told apart in XML and JSON:
     ///
     /// ```no_run
+    /// use futures_lite::StreamExt;
     /// use sfbulk_async_std::rows::Moment;
     /// use sfbulk_async_std::{Client, ContentType, Spec, session_from_env};
     ///
@@ -493,7 +494,10 @@ impl Query {
     ///
     /// let spec = Spec::query("SELECT Subject, ActivityDateTime, Who.Name FROM Event");
     /// let query = Client::new(session_from_env).fetch(spec.content_type(ContentType::Json));
-    /// let events: Result<Vec<Event>, _> = query.records()?.collect();
+    /// # futures_lite::future::block_on(async {
+    /// let events: Vec<Event> = query.records()?.try_collect().await?;
+    /// # Ok::<(), sfbulk_async_std::Error>(())
+    /// # })?;
     /// # Ok::<(), sfbulk_async_std::Error>(())
     /// ```
     pub fn records<T: DeserializeOwned>(self) -> Result<Records<T>, Error> {

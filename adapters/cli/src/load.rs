@@ -5,7 +5,8 @@
 //! machine runs, and every outcome is written as it comes. A run that is resumed begins with what
 //! its journal says in the arguments' place.
 
-use std::io::{self, IsTerminal};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use sfbulk_ureq::{Batches, Job, Spec, Syntax};
 
 use crate::args::{Load, Manner};
 use crate::desk::{Desk, say_what_was_removed, what};
-use crate::exit::{Exit, Failure};
+use crate::exit::{Exit, Failure, in_words};
 use crate::files::{self, Files};
 use crate::input::{Columns, ERROR, ID, Input, Origin};
 use crate::interrupt;
@@ -26,6 +27,9 @@ use crate::recast::batches;
 use crate::report::{Report, What};
 use crate::results::{Places, Results};
 use crate::run::{common, drive, introduce};
+
+/// Bytes that no transformation spec has: of its fewer than 8,192 characters none has more than four.
+const TRANSFORMATION: u64 = 4 * 8_192;
 
 /// What is loaded, and where what became of it goes: enough to begin again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -71,7 +75,7 @@ pub(crate) fn run(operation: &Operation, args: &Load) -> Result<Exit, Failure> {
 }
 
 fn load(operation: &Operation, args: &Load) -> Result<Exit, Failure> {
-    let job = Job::new(spec(operation, args)?)?;
+    let job = job(operation, args)?;
     let org = Choice::of(args.common.org.as_deref())?;
     let asks = must_ask(operation)?;
     let journal = Journal::begin()?;
@@ -209,7 +213,30 @@ fn keep(failure: Failure, input: &Input, results: &mut Results<'_>, total: u64) 
     }
 }
 
-fn spec(operation: &Operation, args: &Load) -> Result<Spec, Failure> {
+fn job(operation: &Operation, args: &Load) -> Result<Job, Failure> {
+    let spec = spec(operation, args);
+    let job = Job::new(spec.clone())?;
+    let Some(file) = &args.transformation else { return Ok(job) };
+    let text = transformation(file).map_err(|error| {
+        let why = in_words(&error);
+        Failure::nothing_sent(format!("the transformation spec cannot be read: {why}"))
+    });
+    // All else is good, so what is wrong now is wrong with the file.
+    text.and_then(|text| Ok(Job::new(spec.transformation(text))?))
+        .map_err(|failure| failure.of_file(&file.display().to_string()))
+}
+
+/// The text of a transformation spec. One that is too long is read in part, and refused as such.
+fn transformation(file: &Path) -> io::Result<String> {
+    let mut text = Vec::new();
+    File::open(file)?.take(TRANSFORMATION).read_to_end(&mut text)?;
+    if text.len() as u64 == TRANSFORMATION {
+        return Err(io::Error::other("it is longer than any such spec"));
+    }
+    String::from_utf8(text).map_err(|_| io::Error::other("it is not UTF-8"))
+}
+
+fn spec(operation: &Operation, args: &Load) -> Spec {
     let spec = common(operation.spec(&args.object), &args.common);
     let spec = match args.parallel {
         Some(parallel) => spec.parallel(parallel.into()),
@@ -218,18 +245,7 @@ fn spec(operation: &Operation, args: &Load) -> Result<Spec, Failure> {
     let spec = spec.content_type(args.format.content_type(Files::of(args).is_some()));
     let spec = args.assignment_rule.into_iter().fold(spec, Spec::assignment_rule);
     let spec = args.line_ending.into_iter().fold(spec, Spec::line_ending);
-    let spec = match &args.transformation {
-        Some(file) => spec.transformation(transformation(file)?),
-        None => spec,
-    };
-    Ok(if args.serial { spec.serial() } else { spec })
-}
-
-fn transformation(file: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(file).map_err(|error| {
-        let why = format!("the transformation spec cannot be read: {error}");
-        Failure::nothing_sent(why).of_file(&file.display().to_string())
-    })
+    if args.serial { spec.serial() } else { spec }
 }
 
 /// The input, which is made if a folder was named.

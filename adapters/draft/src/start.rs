@@ -64,7 +64,8 @@ impl Start {
             let (operation, object) = (earlier.spec().operation(), earlier.spec().object());
             let message = format!(
                 "{} is the checkpoint of another run, {operation} of {object}: the operation, the \
-                 object, the external id, the format or the query is not the same",
+                 object, the external id, the format, the query, or something else that the job is told \
+                 is not the same",
                 name.display()
             );
             return Err(Error::new(ErrorKind::Usage, message));
@@ -145,5 +146,6 @@ fn unusable(name: &Path, error: &io::Error) -> Error {
 
 /// What a run is to do, without how: two runs that differ in nothing else may go on for each other.
 fn task(spec: &Spec) -> Spec {
-    spec.clone().version("").seed(0).record().serial().bounds(Bounds::default())
+    let how = spec.clone().version("").seed(0).record().serial().bounds(Bounds::default());
+    how.gzip(true).client("any")
 }

@@ -145,8 +145,7 @@ fn run(command: &mut Command, patience: Duration) -> io::Result<Output> {
     let mut child =
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (stdout, stderr) = (told(child.stdout.take()), told(child.stderr.take()));
-    let told = (stdout.recv_timeout(left()), stderr.recv_timeout(left()));
-    if let (Ok(stdout), Ok(stderr)) = told {
+    if let (Ok(stdout), Ok(stderr)) = (stdout.recv_timeout(left()), stderr.recv_timeout(left())) {
         return Ok(Output { status: child.wait()?, stdout, stderr });
     }
     child.kill()?;

@@ -13,6 +13,7 @@
 //! finds something in each value that means true. Columns of the file that nothing maps are left out.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use regex_lite::{Regex, RegexBuilder};
 
@@ -27,9 +28,9 @@ pub(crate) const NAME: &str = "spec";
 /// A spec has fewer characters.
 pub(crate) const LENGTH: usize = 8_192;
 const HEADER: [&str; 4] = ["Salesforce Field", "Csv Header", "Value", "Hint"];
-/// Bytes of a compiled expression: a list of some hundred words. A larger one would take too long
-/// over a file of 10 MB.
-const EXPRESSION: usize = 1 << 14;
+/// Bytes of a compiled expression: a list of some dozen words. A larger one would take too long over
+/// a file of 10 MB, which is read with the org in hand.
+const EXPRESSION: usize = 1 << 12;
 /// Java reads two digits as a year from 80 years ago to 20 years ahead.
 const YEARS_AHEAD: i64 = 20;
 
@@ -56,12 +57,16 @@ fn mappings<'t>(table: &'t Table<'_>) -> Result<Vec<Mapping<'t>>, String> {
         return Err(format!("The header of a transformation spec is {}", HEADER.join(",")));
     }
     let mut mappings = Vec::with_capacity(table.len());
+    let mut fields = HashSet::new();
     for at in 0..table.len() {
         let [field, column, value, hint] = table.cells(at) else {
             return Err(format!("Row {} of the spec has not four values", at + 1));
         };
         if field.is_empty() || (column.is_empty() && value.is_empty()) {
             return Err(format!("Row {} of the spec maps nothing", at + 1));
+        }
+        if !fields.insert(field.to_ascii_lowercase()) {
+            return Err(format!("Duplicate field name found : {field}"));
         }
         mappings.push(Mapping { field, column, value, hint });
     }
@@ -90,11 +95,19 @@ pub(crate) fn apply<'a>(
         rule.names().iter().try_for_each(|name| table.push((*name).to_owned().into()))?;
     }
     table.end_header();
+    let mut made = 0;
     for at in 0..foreign.len() {
         let cells = foreign.cells(at);
         // A row that is not as wide as the header fails by itself, so it gets no values.
         if cells.len() == foreign.header().len() {
-            rules.iter().try_for_each(|rule| rule.push(cells, &mut table))?;
+            for rule in &rules {
+                made += characters(rule.value(cells)) + 1; // a comma, were it written
+                if made > limits.characters {
+                    let most = limits.characters;
+                    return Err(format!("Failed to transform. Exceeded max size limit of {most}"));
+                }
+                rule.push(cells, &mut table)?;
+            }
         }
         table.end_row("")?;
     }
@@ -160,10 +173,20 @@ impl<'s> Rule<'s> {
         }
     }
 
+    /// The cell of its column in a row, if that says anything.
+    fn told<'c, 'a>(&self, cells: &'c [Cell<'a>]) -> Option<&'c Cell<'a>> {
+        self.cell.map(|at| &cells[at]).filter(|cell| !cell.is_empty())
+    }
+
+    /// What is to be understood in a row.
+    fn value<'c>(&'c self, cells: &'c [Cell<'_>]) -> &'c str {
+        self.told(cells).map_or(self.default, |cell| cell)
+    }
+
     /// Adds what a row says to the record.
     fn push<'a>(&self, cells: &[Cell<'a>], table: &mut Table<'a>) -> Result<(), String> {
-        let cell = self.cell.map(|at| &cells[at]).filter(|cell| !cell.is_empty());
-        let value = cell.cloned().unwrap_or_else(|| Cow::Owned(self.default.to_owned()));
+        let told = self.told(cells).cloned();
+        let value = told.unwrap_or_else(|| Cow::Owned(self.default.to_owned()));
         let silent = value.is_empty() || value == NULL;
         match &self.reads {
             Reads::Name => {
@@ -332,6 +355,7 @@ mod tests {
             format!("{head}\n,Firm,,\n"),
             format!("{head}\nName,,,\n"),
             format!("{head}\nName,\"Firm,,\n"),
+            format!("{head}\nName,Firm,,\nname,Company,,\n"),
             format!("{head}\nName,{},,\n", "x".repeat(LENGTH)),
         ] {
             assert!(check(&bad).is_err(), "{bad}");

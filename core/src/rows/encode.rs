@@ -21,6 +21,7 @@ use serde::Serialize;
 use crate::error::Error;
 use crate::info::Syntax;
 use crate::rows::batch::{CELL_CHARS, check_cell, check_names, check_record, input};
+use crate::rows::scan::without_end;
 use crate::xml::NAMESPACE;
 
 use self::json::Json;
@@ -70,7 +71,7 @@ impl Encoder {
             Syntax::Csv => csv::write(to, self.row.values()),
             Syntax::Json | Syntax::Xml => self.write_nested(to).map_err(|why| unsendable(&why))?,
         }
-        check_record(to.get(start..).unwrap_or_default())
+        check_record(without_end(to.get(start..).unwrap_or_default()))
     }
 
     fn write_nested(&mut self, to: &mut Vec<u8>) -> Result<(), Refused> {
@@ -316,6 +317,20 @@ mod tests {
             let record = format!("<x><sObject><A>{good}</A></sObject></sObjects>");
             assert_eq!(write(Syntax::Xml, &row(good)).unwrap(), record);
         }
+    }
+
+    #[test]
+    fn a_record_has_as_many_characters_as_the_api_takes() {
+        let row = |last: usize| {
+            let cells = [("A", 100_000), ("B", 100_000), ("C", 100_000), ("D", last)];
+            BTreeMap::from(cells.map(|(name, n)| (name, "x".repeat(n))))
+        };
+        assert!(write(Syntax::Csv, &[row(99_997)]).is_ok(), "with three commas");
+        assert!(refusal(Syntax::Csv, &[row(99_998)]).contains("400001 characters"));
+        let large = BTreeMap::from([("A", u128::from(u64::MAX) + 1)]);
+        assert!(refusal(Syntax::Json, &[large]).contains("is no number that the API takes"));
+        let row = BTreeMap::from([("A", i128::from(i64::MIN))]);
+        assert_eq!(write(Syntax::Json, &[row]).unwrap(), r#"[{"A":-9223372036854775808}]"#);
     }
 
     #[test]

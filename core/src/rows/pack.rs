@@ -24,7 +24,7 @@ use crate::info::Syntax;
 /// | `"#N/A"` | null: it is cleared | `#N/A` | `<A xsi:nil="true"/>` | `null` |
 ///
 /// A field that a row skips is absent in XML and JSON. In CSV all rows must have the same columns in
-/// the same order.
+/// the same order, and a parent that is `None` cannot tell which: make its key an `Option` instead.
 ///
 /// ```
 /// use sfbulk::Syntax;

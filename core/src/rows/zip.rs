@@ -155,10 +155,16 @@ impl<T: Serialize> ZipCutter<T> {
             let (at_hand, name) = this.coming()?;
             let packer = at_hand.coming.get_or_insert_with(Packer::new);
             packer.push(piece).map_err(|error| broken(&error))?;
-            let (unpacked, bytes) = packer.sizes();
-            if unpacked > ZIP_UNPACKED || room(&name, bytes) > most {
+            let (mut unpacked, bytes) = packer.sizes();
+            let mut bytes = room(&name, bytes);
+            for (name, entry) in &at_hand.files {
+                unpacked += entry.plain();
+                bytes += entry.room(name);
+            }
+            if unpacked > ZIP_UNPACKED || bytes > most {
                 return Err(input(format!(
-                    "its file {name} is too large: a batch takes {most} bytes, {ZIP_UNPACKED} unpacked"
+                    "the row's files are too large, up to {name}: a batch takes {most} bytes, \
+                     {ZIP_UNPACKED} unpacked"
                 )));
             }
             Ok(())
@@ -423,7 +429,7 @@ mod tests {
         let error = zeros(20_000_000).unwrap_err().to_string(); // the records count too
         assert!(error.contains("this row is too large even alone"), "{error}");
         let error = zeros(20_001_000).unwrap_err().to_string();
-        assert!(error.contains("its file zeros is too large"), "{error}");
+        assert!(error.contains("files are too large, up to zeros"), "{error}");
     }
 
     #[test]

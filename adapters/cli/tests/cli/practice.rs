@@ -212,3 +212,28 @@ fn faults_are_told_by_the_help_and_checked() {
     assert_eq!(ran.code, Some(2));
     assert!(ran.err.contains("there are lose-answer, "), "{ran:?}");
 }
+
+#[test]
+fn a_query_is_one_document_of_the_format_that_was_asked_for() {
+    let stage = Stage::new();
+    stage.file("accounts.csv", "Name,Site\n\"say \"\"hi\"\" & <go>\",\nb,x\n");
+    let ran = stage.run(&["insert", "Account", "accounts.csv", "--org", "practice"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let query = |filter: &str, format: &str, to: &str| {
+        let soql = format!("SELECT Name, Site FROM Account {filter} ORDER BY Name DESC");
+        let ran = stage.run(&["query", &soql, "--format", format, "-O", to, "--org", "practice"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        if to == "-" { ran.out } else { stage.read(to) }
+    };
+    for to in ["-", "rows.json"] {
+        let rows: Vec<serde_json::Value> = serde_json::from_str(&query("", "json", to)).unwrap();
+        assert_eq!(rows[0]["Name"], "say \"hi\" & <go>");
+        assert_eq!((&rows[0]["Site"], rows.len()), (&serde_json::Value::Null, 2));
+        assert_eq!(query("WHERE Name = 'c'", "json", to).trim().replace('\n', ""), "[]");
+    }
+    let xml = query("", "xml", "rows.xml");
+    assert!(xml.starts_with("<?xml ") && xml.ends_with("</queryResult>\n"), "{xml}");
+    assert!(xml.contains("&lt;go") && xml.matches("</records>").count() == 2, "{xml}");
+    let none = query("WHERE Name = 'c'", "xml", "-");
+    assert!(none.contains("<queryResult") && !none.contains("<records"), "{none}");
+}

@@ -1,5 +1,9 @@
 //! Transformation specs: foreign CSV becomes records.
 
+use std::time::Duration;
+
+use sfbulk_org::{Config, Limits};
+
 use crate::client::{CSV, Client, JSON};
 
 const HEAD: &str = "Salesforce Field,Csv Header,Value,Hint\n";
@@ -78,6 +82,21 @@ fn a_file_that_does_not_fit_the_spec_fails_as_a_whole_a_row_by_itself() {
         let told = client.transformed("Contact", spec, "Firm,Born\nA,x\n");
         assert!(told[0].starts_with(&format!("InvalidBatch : Invalid hint {hint}")), "{told:?}");
     }
+}
+
+#[test]
+fn records_are_made_no_larger_than_a_batch_may_be() {
+    let limits = Limits { characters: 200, ..Limits::default() };
+    let mut client = Client::with(Config::new().latency(Duration::ZERO).limits(limits));
+    let spec = "Name,Firm,,\nSite,Firm,,\nPhone,Firm,,\n";
+    let file = |length: usize| format!("Firm\n{}\n", "x".repeat(length));
+    assert_eq!(client.transformed("Account", spec, &file(60)).len(), 1);
+    let told = client.transformed("Account", spec, &file(70));
+    assert_eq!(told, ["InvalidBatch : Failed to transform. Exceeded max size limit of 200"]);
+    let twice = client.job("insert", "Account", "");
+    let spec = format!("{HEAD}Name,Firm,,\nname,Town,,\n");
+    let refusal = client.post(&format!("job/{twice}/spec"), CSV, spec).refusal();
+    assert!(refusal.ends_with("Duplicate field name found : name"), "{refusal}");
 }
 
 #[test]

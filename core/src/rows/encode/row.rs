@@ -286,6 +286,11 @@ macro_rules! display {
     )*};
 }
 
+/// No reader of JSON tells larger numbers from their neighbours for certain, and the API has none.
+fn too_large(number: impl Display) -> Refused {
+    refused(format!("{number} is no number that the API takes"))
+}
+
 /// Writes methods that refuse what they are given.
 macro_rules! refuse {
     ($why:literal: $($method:ident($($type:ty),*) $(<$generic:ident>)? -> $ok:ty;)*) => {$(
@@ -308,11 +313,19 @@ impl<'a> Serializer for Walk<'a> {
 
     display! { Literal:
         serialize_bool(bool);
-        serialize_i8(i8); serialize_i16(i16); serialize_i32(i32); serialize_i64(i64); serialize_i128(i128);
-        serialize_u8(u8); serialize_u16(u16); serialize_u32(u32); serialize_u64(u64); serialize_u128(u128);
+        serialize_i8(i8); serialize_i16(i16); serialize_i32(i32); serialize_i64(i64);
+        serialize_u8(u8); serialize_u16(u16); serialize_u32(u32); serialize_u64(u64);
     }
 
     display! { Text: serialize_char(char); }
+
+    fn serialize_i128(self, number: i128) -> Result<(), Refused> {
+        i64::try_from(number).map_err(|_| too_large(number))?.serialize(self)
+    }
+
+    fn serialize_u128(self, number: u128) -> Result<(), Refused> {
+        u64::try_from(number).map_err(|_| too_large(number))?.serialize(self)
+    }
 
     fn serialize_f32(self, number: f32) -> Result<(), Refused> {
         self.put_float(number.into(), number)
