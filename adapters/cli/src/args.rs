@@ -63,10 +63,12 @@ With --files rows name files: Body or VersionData is a path in FILE's folder, su
 No link is followed and no path leads out of the folder. Files are packed, as many into a batch as
 fit (10 MB, 20 MB unpacked, 1,000 files), and sent as they are. If FILE is a folder, each file below
 it, hidden ones too, becomes a record of ContentVersion, Document (with --set FolderId=…) or
-Attachment (with --set ParentId=…).
+Attachment (with --set ParentId=…). To load a result file again, put it into that folder and say
+--files.
 
-A run that was cut off is taken up by sfbulk resume, which needs FILE as it was, and writes the
-result files anew. Do not load one of them before: the run may load its rows itself.
+A run that was cut off is taken up by sfbulk resume, which needs FILE as it was, and the files that
+its rows name, and writes the result files anew. Do not load one of them before: the run may load
+its rows itself.
 
 With --json one object is printed on stdout, also when nothing was sent (but not for arguments
 that cannot be understood; org is null then, and what is not known is 0). The state is finished,
@@ -139,7 +141,8 @@ pub(crate) enum Verb {
     Resume(Resume),
     /// Ends a run that was cut off: what the org has not begun never will be
     ///
-    /// Rows that are in the org stay there. The result files tell of every row.
+    /// Rows that are in the org stay there. The result files tell of every row, so the input of a
+    /// load must be as it was.
     Abort(Resume),
     /// The runs on this machine that are not over, the newest first
     Jobs,

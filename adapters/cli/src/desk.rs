@@ -34,6 +34,8 @@ pub(crate) struct Desk<'a> {
     pub(crate) batches: Batches,
     /// Why batches were refused as a whole, each reason once, the first few.
     pub(crate) refused: Vec<String>,
+    /// How a result file can be loaded again.
+    pub(crate) again: String,
     /// What has not started is not to start.
     pub(crate) aborts: bool,
     /// It leaves once all is sent.
@@ -228,13 +230,11 @@ impl Desk<'_> {
 
     fn list_files(&mut self, summary: &Summary, resumable: bool) {
         let mend = self.how_to_mend(summary);
+        let never = format!("never loaded: {}", self.again);
         let (unprocessed_hint, unknown_hint) = if resumable {
             ("not loaded yet: the run does it when it goes on", "the run finds out when it goes on")
         } else {
-            (
-                "never loaded: load the file",
-                "look for these rows in the org before you load them again",
-            )
+            (&*never, "look for these rows in the org before you load them again")
         };
         let Results { success, error, unprocessed, unknown, .. } = &self.results;
         for (sheet, hint) in [
@@ -251,11 +251,12 @@ impl Desk<'_> {
     fn how_to_mend(&self, summary: &Summary) -> String {
         let batches = summary.batches.failed;
         if batches == 0 || self.refused.is_empty() {
-            return "mend these rows and load the file".into();
+            return format!("mend these rows and {}", self.again);
         }
         let (were, why) = (if batches == 1 { "was" } else { "were" }, self.refused.join("; "));
         let batches = Things(batches, "batch");
-        format!("{batches} {were} refused as a whole: {}; mend that and load the file", Plain(&why))
+        let (why, again) = (Plain(&why), &self.again);
+        format!("{batches} {were} refused as a whole: {why}; mend that and {again}")
     }
 
     /// What is not good, in one line.

@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize, Serializer};
 use sfbulk::rows::{Attachment, BINARY_FIELDS, ContentVersion, Document, Limits, Source};
+use sfbulk::{Fingerprint, Plain, Printer};
 use sfbulk_draft::{FileSource, Folder};
 use sfbulk_ureq::{Error, Spec};
 
 use crate::args::Load;
 use crate::exit::{Failure, in_words};
-use crate::input::{Columns, Input, RecordReader, cells};
+use crate::input::{Columns, Input, RecordReader, Stamp, cells};
 use crate::output;
 
 /// Where the files are that rows name.
@@ -18,6 +19,8 @@ pub(crate) struct Files {
     folder: PathBuf,
     /// The columns that name them.
     columns: Vec<String>,
+    /// What tells that one of them was changed, once they have been looked at.
+    print: Option<Fingerprint>,
 }
 
 impl Files {
@@ -33,7 +36,7 @@ impl Files {
         let column = args.files.clone().filter(|column| !column.is_empty());
         let columns =
             column.map_or_else(|| BINARY_FIELDS.map(Into::into).into(), |name| vec![name]);
-        Some(Self { folder: output::absolute(folder), columns })
+        Some(Self { folder: output::absolute(folder), columns, print: None })
     }
 
     /// The batches of an input whose rows name files.
@@ -47,6 +50,46 @@ impl Files {
         let rows = Rows::of(input, columns, self)?;
         let source = FileSource::open(spec, limits, &self.folder, rows)?;
         Ok(source.binary(self.columns.iter().cloned()))
+    }
+
+    /// Fails if a file was changed since the files were first looked at, by an earlier process too.
+    pub(crate) fn unchanged(&mut self, input: &Input, columns: &Columns) -> Result<(), Failure> {
+        let print = self.look(input, columns)?;
+        if *self.print.get_or_insert(print) == print {
+            return Ok(());
+        }
+        let message = "a file that its rows name was changed since the run began, so it is not clear \
+                       what is left to load; nothing was sent";
+        Err(Failure::nothing_sent(message).of_file(&input.name))
+    }
+
+    /// The fingerprint of the paths, lengths and times of all files. Who judges the rows says why one
+    /// cannot be opened.
+    fn look(&self, input: &Input, columns: &Columns) -> Result<Fingerprint, Failure> {
+        let folder = Folder::open(&self.folder).map_err(|e| Failure::nothing_sent(in_words(&e)))?;
+        let mut print = Printer::default();
+        for row in Rows::of(input, columns, self)? {
+            let cells = row?.0.into_iter().filter(|(name, _)| self.names(name));
+            for path in cells.filter_map(|(_, cell)| cell.strip_prefix('#').map(str::to_owned)) {
+                print.add(path.as_bytes());
+                if let Ok(stamp) = folder.file(&path).and_then(|(file, _)| Stamp::of(&file)) {
+                    stamp.add_to(&mut print);
+                }
+            }
+        }
+        Ok(print.so_far())
+    }
+
+    /// How a result file can be loaded again: its paths are those from the folder.
+    pub(crate) fn how_to_load(&self) -> String {
+        let folder = output::from_here(self.folder.clone());
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { &folder };
+        let folder = folder.display().to_string();
+        let column = match &self.columns[..] {
+            [column] => format!("={column}"),
+            _ => String::new(),
+        };
+        format!("load the file with --files{column}, once it lies in {}", Plain(&folder))
     }
 
     fn names(&self, column: &str) -> bool {

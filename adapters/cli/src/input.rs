@@ -6,9 +6,10 @@ use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufReader, IsTerminal, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use sfbulk::Printer;
 use sfbulk::rows::{Cutter, Limits, Records, Source};
 use sfbulk_ureq::{Error, ErrorKind};
 
@@ -59,15 +60,22 @@ impl Origin {
 
 /// What tells that a file was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
+pub(crate) struct Stamp {
     length: u64,
     modified: Option<SystemTime>,
 }
 
 impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
         let data = file.metadata()?;
         Ok(Self { length: data.len(), modified: data.modified().ok() })
+    }
+
+    /// Makes it a part of a fingerprint.
+    pub(crate) fn add_to(&self, print: &mut Printer) {
+        let modified = self.modified.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        print.add(&self.length.to_le_bytes());
+        print.add(&modified.unwrap_or_default().as_nanos().to_le_bytes());
     }
 }
 

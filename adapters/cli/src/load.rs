@@ -118,7 +118,7 @@ struct Begin<'a> {
 }
 
 impl Begin<'_> {
-    fn run(self, plan: Plan, asks: bool) -> Result<Exit, Failure> {
+    fn run(self, mut plan: Plan, asks: bool) -> Result<Exit, Failure> {
         let Self { mut job, org, mut journal, input, places, manner, aborts } = self;
         let columns = Columns::of(&input, &plan.operation, job.spec().transforms())?;
         if plan.files.is_some() {
@@ -127,6 +127,10 @@ impl Begin<'_> {
             input.judge(&mut *text)?;
         }
         let total = input.judge(&mut *plan.source(&job, &input, &columns)?)?;
+        // What is aborted is not loaded.
+        if let Some(files) = plan.files.as_mut().filter(|_| !aborts) {
+            files.unchanged(&input, &columns)?;
+        }
         let source = plan.source(&job, &input, &columns)?;
         let mut results = Results::prepare(&input, columns.clone(), &plan.operation, places)?;
         let mut progress = Progress::new(manner.quiet);
@@ -139,6 +143,7 @@ impl Begin<'_> {
         }
         job.preflight(total.batches);
         let target = org.target();
+        let again = plan.files.as_ref().map(Files::how_to_load);
         let new = journal.is_new();
         let entry = Entry::new(target, Task::Load(Box::new(plan)), job.checkpoint());
         let opened = org.open().and_then(|org| {
@@ -162,6 +167,7 @@ impl Begin<'_> {
             job: job.summary().jobs.first().copied(),
             batches: Batches::default(),
             refused: Vec::new(),
+            again: again.unwrap_or_else(|| "load the file".into()),
             aborts,
             detaches: manner.detach,
             closed: false,

@@ -124,6 +124,53 @@ fn a_folder_with_a_link_is_refused_before_anything_is_sent() {
 }
 
 #[test]
+fn a_file_that_was_changed_is_not_loaded_in_silence() {
+    let stage = stage(&[
+        ("in/a.txt", "1"),
+        ("in/b.txt", "2"),
+        ("in/in.csv", "Title,VersionData\nA,a.txt\nB,b.txt\n"),
+    ]);
+    let left = ["--batch-size", "1", "--serial", "--wait", "0s"];
+    for load in [
+        &["insert", "ContentVersion", "in/in.csv", "--files"][..],
+        &["insert", "ContentVersion", "in"],
+    ] {
+        let ran = practice(&stage, &[load, &left].concat());
+        assert_eq!(ran.code, Some(4), "{ran:?}");
+        let before = query(&stage, "SELECT Id FROM ContentVersion");
+        let modified = fs::metadata(stage.path("in/b.txt")).unwrap().modified().unwrap();
+        let touch = |time| {
+            let file = fs::File::options().append(true).open(stage.path("in/b.txt")).unwrap();
+            file.set_modified(time).unwrap();
+        };
+        touch(modified + std::time::Duration::from_secs(1));
+        let ran = stage.run(&["resume"]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.err.contains("a file that its rows name was changed"), "{ran:?}");
+        assert_eq!(query(&stage, "SELECT Id FROM ContentVersion"), before);
+        touch(modified);
+        assert_eq!(stage.run(&["resume"]).code, Some(0));
+    }
+}
+
+#[test]
+fn the_error_file_of_a_folder_is_loaded_from_the_folder() {
+    let stage = stage(&[("in/a.txt", "1")]);
+    let set = ["--set", "ParentId=001000000000001"];
+    let ran = practice(&stage, &[&["insert", "Attachment", "in"][..], &set].concat());
+    assert_eq!(ran.code, Some(3), "there is no such account: {ran:?}");
+    let advice = "mend these rows and load the file with --files, once it lies in in\n";
+    assert!(ran.err.contains(advice), "{ran:?}");
+    stage.file("accounts.csv", "Name\nA\n");
+    assert_eq!(practice(&stage, &["insert", "Account", "accounts.csv"]).code, Some(0));
+    let name = stage.names().into_iter().find(|name| name.ends_with(".error.csv")).unwrap();
+    fs::rename(stage.path(&name), stage.path("in/mended.csv")).unwrap();
+    let ran = practice(&stage, &["insert", "Attachment", "in/mended.csv", "--files"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(query(&stage, "SELECT Name, BodyLength FROM Attachment"), ["\"a.txt\",\"1\""]);
+}
+
+#[test]
 fn a_folder_is_taken_up_again_with_the_files_it_had() {
     let stage = stage(&[("in/a.txt", "1"), ("in/b.txt", "2"), ("in/c.txt", "3")]);
     let args = ["insert", "ContentVersion", "in", "--batch-size", "1", "--serial", "--wait", "0s"];

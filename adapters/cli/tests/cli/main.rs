@@ -3,6 +3,7 @@
 
 mod files;
 mod loads;
+mod options;
 mod practice;
 mod queries;
 mod refusals;
