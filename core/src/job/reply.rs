@@ -483,7 +483,7 @@ impl Job {
     fn replaces(&self, job: usize) -> bool {
         let jobs = &self.ledger.jobs;
         let replaced = jobs.iter().filter(|job| job.retired && !job.ready).count();
-        jobs[job].may_be_ready && replaced + 1 < self.spec.bounds.few_tries as usize
+        jobs[job].may_be_ready && replaced + 1 < self.spec.bounds.tries as usize
     }
 
     fn failed_unseen(&mut self, batch: usize) -> bool {
