@@ -352,28 +352,26 @@ impl Intake {
     /// A further page of the last piece, until there is none: what comes compressed may hold many,
     /// and they are made one at a time. Whoever does not ask gets it all at once in the end.
     pub fn more(&mut self) -> Result<Option<Page>, Failure> {
-        loop {
-            let n = self.unpack()?;
-            if n == 0 {
-                return Ok(None);
-            }
-            self.sort(n)?;
+        while self.unpack()? {
             if let Some(page) = self.page()? {
                 return Ok(Some(page));
             }
         }
+        Ok(None)
     }
 
-    /// Unpacks as much of what came as there is room for: how many bytes that were.
-    fn unpack(&mut self) -> Result<usize, Failure> {
-        let Some(mut unpacker) = self.unpacker.take() else { return Ok(0) };
+    /// Unpacks as much of what came as there is room for; `false` if nothing was left of it.
+    fn unpack(&mut self) -> Result<bool, Failure> {
+        let Some(mut unpacker) = self.unpacker.take() else { return Ok(false) };
         let made = unpacker.unpack(self.plain_space());
         self.unpacker = Some(unpacker);
         let made = made.map_err(Failure::Lost)?;
-        if made > 0 {
-            self.plain_filled(made); // nothing would be the end of the text
+        if made == 0 {
+            return Ok(false); // to fill in nothing would be to end the text
         }
-        Ok(made)
+        self.plain_filled(made);
+        self.sort(made)?;
+        Ok(true)
     }
 
     /// Ends the loan of the room, of which `n` bytes were used.
@@ -464,13 +462,7 @@ impl Intake {
     }
 
     fn ended(mut self) -> Result<(Option<Page>, Reply), Failure> {
-        loop {
-            let n = self.unpack()?;
-            if n == 0 {
-                break;
-            }
-            self.sort(n)?;
-        }
+        while self.unpack()? {}
         if self.unpacker.as_ref().is_some_and(|unpacker| !unpacker.is_whole()) {
             return Err(Failure::Lost("the answer's gzip ends in its middle".into()));
         }
