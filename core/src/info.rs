@@ -490,6 +490,13 @@ fn flag_or<'de, D: Deserializer<'de>>(null: Option<bool>, from: D) -> Result<boo
     }
 }
 
+/// Whether a text could be the API name of an object or a field: letters, digits and underscores, a
+/// letter first. So they need no escaping anywhere.
+pub(crate) fn is_api_name(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 /// A list; XML cannot tell a list of one from its member, and the vendor's own reader takes a
 /// single JSON object where a list belongs.
 pub(crate) fn one_or_many<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>

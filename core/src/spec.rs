@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 use crate::id::RecordId;
-use crate::info::{ConcurrencyMode, ContentType, Operation, Syntax};
+use crate::info::{ConcurrencyMode, ContentType, Operation, Syntax, is_api_name};
 use crate::soql;
 
 /// The API version spoken unless another is asked for.
@@ -439,7 +439,7 @@ impl Spec {
             ("a field", self.external_id.as_ref()),
         ];
         for (what, name) in names {
-            if let Some(name) = name.filter(|name| !is_name(name)) {
+            if let Some(name) = name.filter(|name| !is_api_name(name)) {
                 let shown: String = name.chars().take(80).collect();
                 return bad(format!("{shown:?} is not the API name of {what}"));
             }
@@ -512,12 +512,6 @@ impl Spec {
             None => Ok(()),
         }
     }
-}
-
-/// API names: letters, digits and underscores, a letter first.
-fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 fn is_version(text: &str) -> bool {

@@ -2,6 +2,7 @@
 
 use super::refused::{Refused, refused};
 use super::row::Value;
+use crate::info::is_api_name;
 
 /// How a record is written.
 pub(super) trait Notation {
@@ -114,7 +115,7 @@ impl Path {
             None => (None, rest),
         };
         let mut parts = [kind, parent, Some(field)].into_iter().flatten();
-        if !parts.all(is_name) || (kind.is_some() && parent.is_none()) {
+        if !parts.all(is_api_name) || (kind.is_some() && parent.is_none()) {
             return Err(refused(
                 "names look like Field, Relationship.Field or Type:Relationship.Field",
             )
@@ -142,10 +143,4 @@ impl Path {
         self.member().eq_ignore_ascii_case(other.member())
             && (self.parent != other.parent || self.parent.is_none())
     }
-}
-
-/// API names: letters, digits and underscores. So they need no escaping anywhere.
-fn is_name(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
