@@ -66,8 +66,7 @@ impl Session {
 
     /// Whether the org is on this machine, as the practice org is.
     pub(crate) fn is_of_this_machine(&self) -> bool {
-        let uri = self.instance.parse::<Uri>();
-        uri.is_ok_and(|uri| uri.host().is_some_and(is_loopback))
+        is_local(&self.instance)
     }
 
     /// The token as the value of `X-SFDC-Session`, marked sensitive so that no transcript and no
@@ -156,7 +155,13 @@ pub(crate) fn check_instance(text: &str) -> Result<String, Error> {
     }
 }
 
-pub(crate) fn is_loopback(host: &str) -> bool {
+/// Whether an address is on this machine, and of no user: it may be a practice org's.
+pub(crate) fn is_local(address: &str) -> bool {
+    let uri: Option<Uri> = address.parse().ok();
+    uri.as_ref().and_then(Uri::host).is_some_and(is_loopback) && !address.contains('@')
+}
+
+fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
         || host.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_loopback())

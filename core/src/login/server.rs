@@ -6,7 +6,7 @@
 use http::Uri;
 
 use crate::error::{Error, ErrorKind};
-use crate::session::{check_instance, is_loopback};
+use crate::session::{check_instance, is_local};
 
 /// The domains of Salesforce's hosts: My Domains and instances, Experience sites, government.
 const DOMAINS: [&str; 3] = [".salesforce.com", ".force.com", ".salesforce.mil"];
@@ -116,12 +116,6 @@ impl LoginServer {
             && DOMAINS.iter().any(|domain| host.ends_with(domain));
         own || practice || salesforce || self.allowed.iter().any(|allowed| allowed == address)
     }
-}
-
-/// Whether an address, which may be a practice org's, is on this machine.
-fn is_local(address: &str) -> bool {
-    let uri: Option<Uri> = address.parse().ok();
-    uri.as_ref().and_then(Uri::host).is_some_and(is_loopback) && !address.contains('@')
 }
 
 /// A host by name, without tricks: no empty label, no other alphabet in disguise.
