@@ -501,15 +501,18 @@ impl Job {
             self.go(error.advise("the org works off what it has; resume the run to go on"));
             return true;
         }
+        if !matches!(errand, Errand::Submit { .. }) {
+            return false;
+        }
         let there =
             |batch: &&BatchRecord| matches!(batch.stage, Stage::Sent(_) | Stage::Unsure { .. });
         let added = self.ledger.batches.iter().filter(there).count() as u64 - self.added_before;
-        let beyond = matches!(errand, Errand::Submit { .. }) && added >= batches;
-        if beyond {
-            let message = format!("the run may add {batches} batches, and has added them");
-            self.fail(Error::new(ErrorKind::Allowance, message));
+        if added < batches {
+            return false;
         }
-        beyond
+        let message = format!("the run may add {batches} batches, and has added them");
+        self.fail(Error::new(ErrorKind::Allowance, message));
+        true
     }
 
     fn send(&mut self, errand: Errand, session: &Session) -> Result<Call, Error> {
