@@ -555,29 +555,23 @@ impl Job {
                 (wire.request_of(ledger.jobs[job].id, stranger)?, expect)
             }
             Errand::Files { batch } => {
-                let sent = ledger.sent(batch).ok_or_else(gone)?;
-                let (job, id) = (sent.job, sent.id);
-                (wire.result(ledger.jobs[job].id, id)?, list)
+                let (job, id) = ledger.place(batch).ok_or_else(gone)?;
+                (wire.result(job, id)?, list)
             }
             Errand::Chunk { batch } => {
-                let sent = ledger.sent(batch).ok_or_else(gone)?;
-                let (job, id) = (sent.job, sent.id);
-                (wire.request_of(ledger.jobs[job].id, id)?, whole)
+                let (job, id) = ledger.place(batch).ok_or_else(gone)?;
+                (wire.request_of(job, id)?, whole)
             }
             Errand::Fetch { batch, file } if ledger.query => {
-                let sent = ledger.sent(batch).ok_or_else(gone)?;
-                let (job, id) = (sent.job, sent.id);
-                let File { id: file, have, .. } = *sent.file(file).ok_or_else(gone)?;
-                let syntax = self.spec.syntax();
-                (wire.file(ledger.jobs[job].id, id, file)?, Expect::Rows { syntax, have })
+                let (job, id) = ledger.place(batch).ok_or_else(gone)?;
+                let File { id: file, have, .. } = *file_of(ledger, batch, file).ok_or_else(gone)?;
+                (wire.file(job, id, file)?, Expect::Rows { syntax: self.spec.syntax(), have })
             }
             Errand::Fetch { batch, .. } => {
+                let (job, id) = ledger.place(batch).ok_or_else(gone)?;
                 let rows = ledger.batches[batch].rows.clone();
-                let sent = ledger.sent(batch).ok_or_else(gone)?;
-                let expect =
-                    Expect::Outcomes { rows, count: sent.outcomes(), at_most: bounds.result };
-                let (job, id) = (sent.job, sent.id);
-                (wire.result(ledger.jobs[job].id, id)?, expect)
+                let count = ledger.sent(batch).ok_or_else(gone)?.outcomes();
+                (wire.result(job, id)?, Expect::Outcomes { rows, count, at_most: bounds.result })
             }
             Errand::Close { job } => {
                 // However this ends, it may still arrive, and batches after it would be refused.

@@ -223,11 +223,6 @@ impl Sent {
         self.message.clone_from(&info.state_message);
     }
 
-    /// A file of its result.
-    pub(crate) fn file(&self, file: usize) -> Option<&File> {
-        self.files.as_ref()?.get(file)
-    }
-
     /// How many outcomes it must have.
     pub(crate) fn outcomes(&self) -> Count {
         match self.state {
@@ -302,6 +297,12 @@ impl Ledger {
             Stage::Sent(sent) => Some(sent),
             _ => None,
         }
+    }
+
+    /// The job that a batch is in on the server, and its id there.
+    pub(crate) fn place(&self, batch: usize) -> Option<(JobId, BatchId)> {
+        let sent = self.batches.get(batch)?.stage.sent()?;
+        Some((self.jobs[sent.job].id, sent.id))
     }
 
     /// The rows of a batch are accounted for. Where it is stays known: a run that takes this one up

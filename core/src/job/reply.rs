@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorInfo, ErrorKind};
 use crate::id::{BatchId, JobId, ResultId};
 use crate::info::{Allowances, BatchInfo, BatchState, ExceptionCode, JobInfo, JobState};
 use crate::judge::{Answer, Class, Doubtful, Refusal, Verdict, judge};
-use crate::ledger::{BatchRecord, Content, File, JobRecord, Stage};
+use crate::ledger::{Content, File, JobRecord, Stage};
 use crate::pace::Probe;
 use crate::rows::Fate;
 use crate::soql;
@@ -661,12 +661,10 @@ impl Job {
             | Errand::Chunk { batch }
             | Errand::Files { batch }
             | Errand::Fetch { batch, .. } => {
-                let BatchRecord { rows, stage, .. } = &self.ledger.batches[batch];
-                let error = match stage {
-                    Stage::Sent(sent) => {
-                        error.of_batch(sent.id).of_job(self.ledger.jobs[sent.job].id)
-                    }
-                    _ => error,
+                let rows = &self.ledger.batches[batch].rows;
+                let error = match self.ledger.place(batch) {
+                    Some((job, id)) => error.of_batch(id).of_job(job),
+                    None => error,
                 };
                 if rows.is_empty() { error } else { error.of_rows(rows.clone()) }
             }
