@@ -444,9 +444,9 @@ impl Spec {
                 return bad(format!("{shown:?} is not the API name of {what}"));
             }
         }
-        if !is_version(&self.version) {
+        let Some(version) = number(&self.version) else {
             return bad(format!("{:?} is not an API version; they look like 66.0", self.version));
-        }
+        };
         if let ContentType::Other(name) = &self.content_type {
             let shown: String = name.chars().take(80).collect();
             return bad(format!("{shown:?} is no content type: they are CSV, XML, JSON and ZIP_…"));
@@ -454,12 +454,12 @@ impl Spec {
         if self.is_zip() && self.operation.is_query() {
             return bad("a query has no archives: its content type is CSV, XML or JSON".into());
         }
-        if self.is_zip() && number(&self.version).is_some_and(|number| number < ZIP_SINCE) {
+        if self.is_zip() && version < ZIP_SINCE {
             return bad(format!("archives need the API version {ZIP_SINCE}.0 or a later one"));
         }
         self.check_headers().or_else(|why| bad(why.into()))?;
-        if self.transformation.as_ref().is_some() {
-            self.check_transformation()
+        if let Some(text) = &self.transformation {
+            self.check_transformation(text)
                 .or_else(|why| bad(format!("the transformation spec {why}")))?;
         }
         if self.bounds.parallel == 0 {
@@ -491,8 +491,7 @@ impl Spec {
     }
 
     /// Topic "Mapping Data Fields". The server judges what its rows say.
-    fn check_transformation(&self) -> Result<(), String> {
-        let text = self.transformation.as_deref().unwrap_or_default();
+    fn check_transformation(&self, text: &str) -> Result<(), String> {
         if self.operation.is_query() || self.content_type != ContentType::Csv {
             return Err("is for loads of CSV".into());
         }
@@ -512,10 +511,6 @@ impl Spec {
             None => Ok(()),
         }
     }
-}
-
-fn is_version(text: &str) -> bool {
-    number(text).is_some()
 }
 
 /// The number of an API version: `66` of `66.0`.
