@@ -58,8 +58,7 @@ impl Choice {
         let instance = match target {
             Target::Practice(folder) => return Ok(Self::Practice(folder)),
             Target::Sf { name, instance } => {
-                let session = sf_session(&name)?;
-                check_instance(&name, &session, &instance)?;
+                let session = session_of(&name, &instance)?;
                 return Ok(Self::Sf(name, session));
             }
             Target::Instance(instance) => instance,
@@ -115,10 +114,12 @@ impl Choice {
     }
 }
 
-/// The name may mean another org meanwhile, and a run belongs to one.
-fn check_instance(name: &str, session: &Session, instance: &str) -> Result<(), Error> {
+/// A session of the org that `sf` knows by this name. The name may mean another org meanwhile, and a
+/// run belongs to one.
+fn session_of(name: &str, instance: &str) -> Result<Session, Error> {
+    let session = sf_session(name)?;
     if session.instance() == instance {
-        return Ok(());
+        return Ok(session);
     }
     let message = format!(
         "the run is about the org {instance}, but {name} is the name of another now, {}",
@@ -155,9 +156,7 @@ impl Org {
             return Ok(session);
         }
         if let Some((name, instance)) = &self.sf {
-            let session = sf_session(name)?;
-            check_instance(name, &session, instance)?;
-            return Ok(session);
+            return session_of(name, instance);
         }
         let error = Error::new(ErrorKind::Login, "the org does not accept the session")
             .advise("it may have expired: get a new token and set SF_ACCESS_TOKEN");
