@@ -102,7 +102,7 @@ struct Row(Vec<(String, String)>);
 
 impl Serialize for Row {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let absent_if_empty = |cell: &String| (!cell.is_empty()).then(|| cell.clone());
+        let absent_if_empty = |cell| Some(cell).filter(|cell: &&String| !cell.is_empty());
         serializer.collect_map(self.0.iter().map(|(name, cell)| (name, absent_if_empty(cell))))
     }
 }
